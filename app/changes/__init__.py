@@ -1,0 +1,1 @@
+"""The event log: one row for every effective write, in the transaction of the write."""

@@ -1,0 +1,47 @@
+"""The tables of the log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, FetchedValue, Identity, Index, PrimaryKeyConstraint, SmallInteger, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base
+from app.db.columns import Timestamp, Xid8
+
+
+class Event(Base):
+    """One effective write. `xid` is set by a trigger to the id of the transaction that appends; the feed's order is `(xid, id)`."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        PrimaryKeyConstraint("xid", "id"),
+        Index("ix_events_subject", "subject", "xid", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    xid: Mapped[int] = mapped_column(Xid8, FetchedValue())
+    # CloudEvents' `id`: one of ours and not the number, which would come again after a restore.
+    event_id: Mapped[UUID]
+    type: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    actor: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    request_id: Mapped[str] = mapped_column(Text)
+    time: Mapped[datetime] = mapped_column(Timestamp)
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class FeedEpoch(Base):
+    """The one row that says which life of the database positions belong to."""
+
+    __tablename__ = "feed_epoch"
+    __table_args__ = (CheckConstraint("one = 1", name="one_row"),)
+
+    one: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    epoch: Mapped[int] = mapped_column(BigInteger)
+    # The server's own identifier; another one means that the data was moved or restored. NULL where it may not be read.
+    system_identifier: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,106 @@
+"""What can go wrong, as data; the sentences that users read are written in `app.web.problems`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+
+class KehuError(Exception):
+    """Something that the caller is told. `code` is for programs, `data` for whoever has to mend it."""
+
+    code = "internal"
+
+    def __init__(self, code: str | None = None, **data: object) -> None:
+        super().__init__(code or self.code)
+        self.code = code or self.code
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """One thing wrong with one value of the input; `pointer` is an RFC 6901 pointer or `query.<name>`."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Invalid(KehuError):
+    """The input is well-formed and wrong."""
+
+    code = "invalid"
+
+    def __init__(self, faults: Sequence[FieldFault]) -> None:
+        super().__init__()
+        self.faults = tuple(faults)
+
+
+class QueryTooDear(KehuError):
+    """A read was cut by its own time-out."""
+
+    code = "query_too_dear"
+
+
+class BadCursor(KehuError):
+    """A cursor that is damaged, or belongs to another query."""
+
+    code = "bad_cursor"
+
+
+class Unauthenticated(KehuError):
+    """No token or a bad one; which of the two is not said."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(KehuError):
+    """The token lacks `data["scope"]`."""
+
+    code = "scope_missing"
+
+
+class NotFound(KehuError):
+    """There is no such thing, or none that the caller may see."""
+
+    code = "not_found"
+
+
+class Gone(KehuError):
+    """The customer was deleted and can be restored."""
+
+    code = "customer_deleted"
+
+    def __init__(self, *, existing_id: UUID, deleted_at: datetime) -> None:
+        super().__init__(existing_id=existing_id, deleted_at=deleted_at)
+
+
+class Conflict(KehuError):
+    """The request is well-formed and the state forbids it."""
+
+    code = "conflict"
+
+
+class PreconditionFailed(KehuError):
+    """The stored version is not the one that the caller named."""
+
+    code = "version_mismatch"
+
+
+class PreconditionRequired(KehuError):
+    """This installation wants every change to name the version it is meant for."""
+
+    code = "if_match_required"
+
+
+class Unavailable(KehuError):
+    """The database is away or too busy; the same request may succeed later."""
+
+    code = "database_unavailable"
+    retry_after = 1
+
+
+class Outrun(Exception):
+    """A row was written by a later transaction than ours: roll back and run again (see `app.db.unit_of_work`)."""

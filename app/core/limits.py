@@ -1,0 +1,36 @@
+"""Every cap on input and output, in one place; `GET /v1/meta/limits` shows them as data."""
+
+from __future__ import annotations
+
+# Paging.
+PAGE_DEFAULT = 50
+PAGE_MAX = 200
+
+# JSON.
+NESTING_MAX = 16
+
+# Text, in code points.
+NAME_MAX = 255
+SHORT_TEXT_MAX = 64
+EMAIL_MAX = 254
+PHONE_INPUT_MAX = 64
+TAG_MAX = 64
+ADDRESS_LINE_MAX = 255
+SOURCE_MAX = 64
+EXTERNAL_ID_MAX = 255
+ATTRIBUTE_NAME_MAX = 64
+ATTRIBUTE_TEXT_MAX = 4096
+QUERY_TEXT_MAX = 200
+TOKEN_NAME_MAX = 100
+REQUEST_ID_MAX = 128
+
+# Lists and maps, in items.
+ALTERNATES_MAX = 20
+ADDRESSES_MAX = 20
+TAGS_MAX = 100
+EXTERNAL_IDS_MAX = 50
+ATTRIBUTES_MAX = 200
+ATTRIBUTE_LIST_MAX = 100
+
+# Tokens.
+TOKEN_OVERLAP_MAX_SECONDS = 7 * 24 * 3600

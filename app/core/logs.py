@@ -1,0 +1,62 @@
+"""Logs: one JSON object a line, with ids and never with what a customer or a caller wrote."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import Any
+
+import orjson
+import structlog
+
+
+def configure() -> None:
+    """Send structlog's and the standard library's records to standard error as JSON lines. May be called more than once."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _frames_without_values,
+    ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer(_json)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    # alembic tells of every migration at INFO, which is worth a line; its context lines are not.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger
+
+
+def _frames_without_values(_: Any, __: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:  # Any: any logger
+    """An exception as its class and frames: its message would quote rows and parameters, which are personal data."""
+    told = record.pop("exc_info", None)
+    if told is True:
+        told = sys.exc_info()
+    error = told[1] if isinstance(told, tuple) else told
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)
+        record["exception"] = f"{type(error).__module__}.{type(error).__qualname__}"
+        record["frames"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-12:]]
+        record["sqlstate"] = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return record
+
+
+def _json(record: Any, **_: Any) -> str:  # Any: structlog's own signature
+    return orjson.dumps(record, default=repr).decode()

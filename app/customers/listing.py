@@ -1,0 +1,104 @@
+"""Lists of customers: filters, order, pages and totals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+
+from app.core import contact_points
+from app.core.search import SearchQuery
+from app.customers import queries
+from app.customers.keys import CustomerKey
+from app.customers.models import Customer
+from app.db import keyset
+
+# Any: column values of a row.
+
+SORTS: Mapping[str, Any] = {"created_at": Customer.created_at, "updated_at": Customer.updated_at}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerFilter:
+    """What a list is narrowed to; None: not at all. Times exclude their bound."""
+
+    q: SearchQuery | None = None
+    email: str | None = None
+    phone: str | None = None
+    external_id: CustomerKey | None = None
+    tag: str | None = None
+    country: str | None = None
+    status: str | None = None
+    owner: str | None = None
+    updated_after: datetime | None = None
+    updated_before: datetime | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    deleted: str = "exclude"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerOrder:
+    sort: str = "created_at"
+    descending: bool = True
+    after: tuple[datetime, UUID] | None = field(default=None)
+
+
+def list_customers(db: Connection, *, narrowed: CustomerFilter, order: CustomerOrder, count: int) -> Sequence[Row[Any]]:
+    """At most `count` rows behind `order.after`, ties broken by id."""
+    statement = _narrow(select(*queries.COLUMNS), db, narrowed)
+    if statement is None:
+        return []
+    column = SORTS[order.sort]
+    paged = keyset.page_after(statement, column=column, key=Customer.id, after=order.after, descending=order.descending)
+    return db.execute(paged.limit(count)).all()
+
+
+def count_customers(db: Connection, *, narrowed: CustomerFilter) -> int:
+    """How many there are in all, exactly."""
+    statement = _narrow(select(func.count()).select_from(Customer), db, narrowed)
+    return 0 if statement is None else db.execute(statement).scalar_one()
+
+
+def _narrow(statement: Select[Any], db: Connection, narrowed: CustomerFilter) -> Select[Any] | None:
+    """None where an external id that nobody has rules out every row. The key is looked up first and not joined: see distributed keys."""
+    if narrowed.external_id is not None:
+        key = narrowed.external_id
+        customer_id = queries.get_customer_id_by_key(db, key.source, key.external_id)
+        if customer_id is None:
+            return None
+        statement = statement.where(Customer.id == customer_id)
+    return statement.where(*_conditions(narrowed))
+
+
+def _conditions(narrowed: CustomerFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if narrowed.deleted != "include":
+        found.append(Customer.deleted_at.is_(None) if narrowed.deleted == "exclude" else Customer.deleted_at.is_not(None))
+    if narrowed.q is not None:
+        found.append(_matches(narrowed.q))
+    if narrowed.email is not None:
+        found.append(Customer.email_key == contact_points.email_key(narrowed.email))
+    if narrowed.tag is not None:
+        found.append(Customer.tags.contains([narrowed.tag]))
+    for name in ("phone", "country", "status", "owner"):
+        value = getattr(narrowed, name)
+        if value is not None:
+            found.append(Customer.__table__.c[name] == value)
+    for name, column in (("updated", Customer.updated_at), ("created", Customer.created_at)):
+        after, before = getattr(narrowed, f"{name}_after"), getattr(narrowed, f"{name}_before")
+        if after is not None:
+            found.append(column > after)
+        if before is not None:
+            found.append(column < before)
+    return found
+
+
+def _matches(query: SearchQuery) -> ColumnElement[bool]:
+    """The grams are what the index finds; the patterns leave out rows that have them in other places."""
+    patterns = (Customer.search_text.like(pattern, escape="\\") for pattern in query.patterns)
+    return and_(Customer.search_grams.contains(query.grams), *patterns)

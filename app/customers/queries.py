@@ -1,0 +1,92 @@
+"""Statements on one customer and on external ids. Lists have a room of their own, `app.customers.listing`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql
+
+from app.customers.models import Customer, CustomerKey
+from app.customers.record import METRICS, CustomerRecord
+
+# Any: column values.
+
+COLUMNS = tuple(Customer.__table__.c[field.name] for field in fields(CustomerRecord))
+
+# A change writes all of these, whatever it changed: one statement that every connection has prepared, where one for each set of
+# fields would be many.
+_WRITTEN = tuple(column.name for column in Customer.__table__.c if column.name not in ("id", "created_at", *METRICS))
+
+_BY_ID = select(*COLUMNS).where(Customer.id == bindparam("key"))
+_LOCKED = _BY_ID.with_for_update()
+_EXISTS = select(Customer.id).where(Customer.id == bindparam("key"), Customer.deleted_at.is_(None))
+_INSERT = insert(Customer.__table__)
+_UPDATE = update(Customer.__table__).where(
+    Customer.id == bindparam("key"),
+    Customer.version == bindparam("known_version"),
+    Customer.xid <= bindparam("own_xid", type_=Customer.xid.type),
+)
+_ID_BY_KEY = select(CustomerKey.customer_id).where(
+    CustomerKey.source == bindparam("source_name"), CustomerKey.external_id == bindparam("external_id_text")
+)
+_CLAIM = postgresql.insert(CustomerKey.__table__).on_conflict_do_nothing(index_elements=["source", "external_id"])
+
+
+def get_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | None:
+    row = db.execute(_BY_ID, {"key": customer_id}).one_or_none()
+    return None if row is None else CustomerRecord(*row)
+
+
+def lock_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | None:
+    """The row as it is once nobody else writes it, and locked up to the end of the transaction."""
+    row = db.execute(_LOCKED, {"key": customer_id}).one_or_none()
+    return None if row is None else CustomerRecord(*row)
+
+
+def has_customer(db: Connection, customer_id: UUID) -> bool:
+    """Whether there is such a customer, not deleted."""
+    return db.execute(_EXISTS, {"key": customer_id}).one_or_none() is not None
+
+
+def insert_customer(db: Connection, values: Mapping[str, Any]) -> None:
+    db.execute(_INSERT, values)
+
+
+def update_customer(db: Connection, customer_id: UUID, *, known_version: int, values: Mapping[str, Any]) -> bool:
+    """Whether the row still had `known_version` and no later writer; its metrics are not touched."""
+    written = {name: values[name] for name in _WRITTEN}
+    condition = {"key": customer_id, "known_version": known_version, "own_xid": values["xid"]}
+    return db.execute(_UPDATE, {**written, **condition}).rowcount == 1
+
+
+def get_customer_id_by_key(db: Connection, source: str, external_id: str) -> UUID | None:
+    found: UUID | None = db.scalar(_ID_BY_KEY, {"source_name": source, "external_id_text": external_id})
+    return found
+
+
+def claim_keys(db: Connection, customer_id: UUID, external_ids: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Take the external ids that nobody has; which ones those were. Waits for others who are claiming the same.
+
+    Sorted, so that two who claim the same ids wait for each other in one order.
+    """
+    if not external_ids:
+        return set()
+    rows = [
+        {"source": source, "external_id": external_id, "customer_id": customer_id}
+        for source, external_id in sorted(external_ids.items())
+    ]
+    claimed = db.execute(_CLAIM.values(rows).returning(CustomerKey.source, CustomerKey.external_id))
+    return {(row.source, row.external_id) for row in claimed}
+
+
+def release_keys(db: Connection, customer_id: UUID, external_ids: Mapping[str, str]) -> None:
+    if not external_ids:
+        return
+    pairs = tuple_(CustomerKey.source, CustomerKey.external_id)
+    db.execute(delete(CustomerKey).where(pairs.in_(sorted(external_ids.items())), CustomerKey.customer_id == customer_id))
+
+

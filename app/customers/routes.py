@@ -1,0 +1,223 @@
+"""The addresses of customers."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+
+from app.changes import events
+from app.changes.schemas import EventPageSchema, EventSchema
+from app.core.errors import FieldFault, Invalid
+from app.core.faults import Fault
+from app.customers import listing, schemas, service, syncing
+from app.customers.keys import CustomerKey
+from app.customers.listing import CustomerFilter, CustomerOrder
+from app.customers.record import CustomerRecord
+from app.customers.syncing import Mode, Outcome
+from app.web import dump, fields, paging
+from app.web.answers import Answer
+from app.web.api import Blueprint, Read, Write, runtime
+
+blp = Blueprint("customers", __name__, url_prefix="/v1/customers", description="People and organisations")
+
+# Any: what the schemas load.
+
+
+@blp.route("")
+class Customers(MethodView):
+    @blp.reads("list_customers", scope="customers:read", query=schemas.CustomerPageQuerySchema, answer=schemas.CustomerPageSchema, headers=("Link",))
+    def get(self, call: Read, query: dict[str, Any]) -> Answer:
+        """List customers
+
+        A customer that does not change while you page is seen exactly once, however many pages there are. To keep in step with
+        changes, follow the change feed instead.
+        """
+        cursors = runtime().cursors
+        narrowed = CustomerFilter(**{name: query[name] for name in CustomerFilter.__slots__})
+        sort = query["sort"].removeprefix("-")
+        after = cursors.read(query, call.caller)
+        order = CustomerOrder(sort=sort, descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
+        rows = listing.list_customers(call.db, narrowed=narrowed, order=order, count=query["limit"] + 1)
+        total = listing.count_customers(call.db, narrowed=narrowed) if query["count"] else None
+        return paging.answer(
+            rows,
+            cursors=cursors,
+            caller=call.caller,
+            query=query,
+            dump=dump.selected(schemas.CustomerSchema, query["fields_"]),
+            key=lambda row: (getattr(row, sort), row.id),
+            total=total,
+        )
+
+    @blp.writes(
+        "create_customer",
+        scope="customers:write",
+        body=schemas.CustomerCreateSchema,
+        answer=schemas.CustomerSchema,
+        status=HTTPStatus.CREATED,
+        refuses=(409,),
+        headers=("Location", "ETag"),
+    )
+    def post(self, call: Write, body: dict[str, Any]) -> Answer:
+        """Create a customer
+
+        An external id that is taken is 409 `external_id_taken` with `existing_id`; to create or change by an external id in one
+        call, PUT it.
+        """
+        record = service.create(call.unit, call.caller, data=body)
+        return _shown(record, status=HTTPStatus.CREATED)
+
+
+@blp.route("/<id:customer_id>")
+class OneCustomer(MethodView):
+    @blp.reads("get_customer", scope="customers:read", answer=schemas.CustomerSchema, refuses=(404, 410), tagged=True)
+    def get(self, call: Read, customer_id: UUID) -> Answer:
+        """Show a customer"""
+        return _shown(service.get(call.db, customer_id=customer_id))
+
+    @blp.writes(
+        "patch_customer",
+        scope="customers:write",
+        body=schemas.CustomerPatchSchema,
+        query=schemas.RestoreQuerySchema,
+        answer=schemas.CustomerSchema,
+        refuses=(404, 409, 410),
+        versioned=True,
+    )
+    def patch(self, call: Write, customer_id: UUID, body: dict[str, Any], query: dict[str, Any]) -> Answer:
+        """Change a customer
+
+        A JSON merge patch: what is left out stays, `null` clears. A patch that changes nothing raises no version and makes no event.
+        """
+        record = service.patch(
+            call.unit,
+            call.caller,
+            customer_id=customer_id,
+            data=body,
+            restore=query["deleted"] is not None,
+            precondition=call.precondition,
+        )
+        return _shown(record)
+
+    @blp.writes(
+        "delete_customer", scope="customers:write", answer=None, status=HTTPStatus.NO_CONTENT, refuses=(404,), versioned=True
+    )
+    def delete(self, call: Write, customer_id: UUID) -> Answer:
+        """Delete a customer
+
+        It is gone from lists and is 410 by its id, keeps its external ids, and can be restored. Deleting it again is 204 too.
+        """
+        service.delete(call.unit, call.caller, customer_id=customer_id, precondition=call.precondition)
+        return Answer()
+
+
+@blp.route("/<id:customer_id>/restore")
+class Restoration(MethodView):
+    @blp.writes("restore_customer", scope="customers:write", answer=schemas.CustomerSchema, refuses=(404,), headers=("ETag",))
+    def post(self, call: Write, customer_id: UUID) -> Answer:
+        """Bring back a deleted customer
+
+        200 too where it was not deleted.
+        """
+        return _shown(service.restore(call.unit, call.caller, customer_id=customer_id))
+
+
+@blp.route("/<id:customer_id>/changes")
+class Changes(MethodView):
+    @blp.reads(
+        "list_customer_changes",
+        scope="customers:read",
+        query=schemas.ChangePageQuerySchema,
+        answer=EventPageSchema,
+        refuses=(404,),
+        headers=("Link",),
+    )
+    def get(self, call: Read, customer_id: UUID, query: dict[str, Any]) -> Answer:
+        """Show who changed what of a customer
+
+        Newest first, of deleted customers too.
+        """
+        here = runtime()
+        after = here.cursors.read(query, call.caller)
+        rows = service.list_changes(
+            call.db, customer_id=customer_id, before=(after[0], after[1]) if after else None, count=query["limit"] + 1
+        )
+        show = dump.compiled(EventSchema)
+        return paging.answer(
+            rows,
+            cursors=here.cursors,
+            caller=call.caller,
+            query=query,
+            dump=lambda row: show(events.shown(row, here.position_text)),
+            key=lambda row: (row.xid, row.id),
+        )
+
+
+@blp.route("/by/<source:source>/<external_id:external_id>")
+class CustomerByKey(MethodView):
+    @blp.reads("get_customer_by_external_id", scope="customers:read", answer=schemas.CustomerSchema, refuses=(404, 410), tagged=True)
+    def get(self, call: Read, source: str, external_id: str) -> Answer:
+        """Show the customer that an external id stands for"""
+        return _shown(syncing.get(call.db, key=_key(source, external_id)))
+
+    @blp.writes(
+        "upsert_customer_by_external_id",
+        scope="customers:write",
+        body=schemas.CustomerPatchSchema,
+        query=schemas.UpsertQuerySchema,
+        answer=schemas.CustomerSchema,
+        also={HTTPStatus.CREATED: "There was none; it was created."},
+        refuses=(404, 409, 410),
+        headers=("Location", "Kehu-Stale"),
+        versioned=True,
+    )
+    def put(self, call: Write, source: str, external_id: str, body: dict[str, Any], query: dict[str, Any]) -> Answer:
+        """Create or change the customer that an external id stands for
+
+        The call to sync with; safe to repeat, and two first calls at once make one customer. The body is a merge patch over what is
+        there. Where its `source_updated_at` is older than the stored one nothing is changed and `Kehu-Stale: true` says so.
+        """
+        synced = syncing.upsert(
+            call.unit,
+            call.caller,
+            key=_key(source, external_id),
+            data=body,
+            mode=Mode(query["mode"]),
+            restore=query["deleted"] is not None,
+            precondition=call.precondition,
+        )
+        answer = _shown(synced.record, status=HTTPStatus.CREATED if synced.outcome is Outcome.CREATED else HTTPStatus.OK)
+        if synced.outcome is Outcome.STALE:
+            answer.headers["Kehu-Stale"] = "true"
+        return answer
+
+    @blp.writes(
+        "detach_external_id", scope="customers:write", answer=None, status=HTTPStatus.NO_CONTENT, refuses=(404, 410), versioned=True
+    )
+    def delete(self, call: Write, source: str, external_id: str) -> Answer:
+        """Detach an external id from its customer
+
+        The customer stays; the id is free again.
+        """
+        syncing.detach(call.unit, call.caller, key=_key(source, external_id), precondition=call.precondition)
+        return Answer()
+
+
+def _shown(record: CustomerRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+    headers = {"Location": f"/v1/customers/{record.id}"} if status is HTTPStatus.CREATED else {}
+    return Answer(record, status=status, tag=record.tag, headers=headers)
+
+
+def _key(source: str, external_id: str) -> CustomerKey:
+    faults = []
+    for name, check, value in (("source", fields.check_source, source), ("external_id", fields.clean_external_id, external_id)):
+        try:
+            check(value)
+        except Fault as fault:
+            faults.append(FieldFault(f"path.{name}", fault.code, fault.detail))
+    if faults:
+        raise Invalid(faults)
+    return CustomerKey(source, fields.clean_external_id(external_id))

@@ -1,0 +1,1 @@
+"""The way to PostgreSQL: engines, the unit of work, column types, keyset paging, migrations, the embedded server."""

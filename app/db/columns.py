@@ -1,0 +1,35 @@
+"""Column types that SQLAlchemy has no name for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import DateTime
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import UserDefinedType
+
+# Aware, and UTC once inside: the connection's time zone is set to it.
+Timestamp = DateTime(timezone=True)
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id (`xid8`), an int in Python; it has no arithmetic, only an order."""
+
+    cache_ok = True
+    # psycopg would send a number as bigint, which does not compare with xid8.
+    render_bind_cast = True
+
+    def get_col_spec(self, **_: Any) -> str:  # Any: SQLAlchemy's own signature
+        return "xid8"
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[int | None], str | None]:
+        return lambda value: None if value is None else str(value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], int | None]:
+        return lambda value: None if value is None else int(value)
+
+
+# What reflection finds in a database is the same type, or every check of the migrations would warn of an unknown one.
+PGDialect.ischema_names["xid8"] = Xid8

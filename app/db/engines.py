@@ -1,0 +1,120 @@
+"""The connections of one process: an autocommit pool, leased for a bounded time.
+
+Reads run in autocommit, one round trip each; writes open their transaction themselves (`app.db.unit_of_work`), so one pool serves both.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg.pq import ConnStatus
+from sqlalchemy import URL, Connection, create_engine, event, exc, make_url
+from sqlalchemy.engine import Engine
+
+from app.config import Config
+from app.db.deadline import DeadlineWatch
+
+_JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+class Database:
+    """The pool of one process and the watch over it."""
+
+    def __init__(self, config: Config) -> None:
+        if config.database_url is None:
+            raise ValueError("the embedded server has to be started before the engine is made")
+        self.engine = make_engine(config)
+        self._watch = DeadlineWatch()
+
+    @contextmanager
+    def lease(self, until: float) -> Iterator[Connection]:
+        """A connection in autocommit, for the time up to `until` (monotonic clock); past it the wait fails as a lost connection does."""
+        with self.engine.connect() as connection:
+            driver = driver_connection(connection)
+            self._watch.enter(driver, until)
+            try:
+                yield connection
+            finally:
+                self._watch.leave(driver)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def driver_connection(connection: Connection) -> psycopg.Connection[Any]:  # Any: the row type of the cursors we open
+    """psycopg's own connection below SQLAlchemy's."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver
+
+
+def make_engine(config: Config) -> Engine:
+    """An engine whose every connection has our time-outs and speaks UTC and our JSON."""
+    engine = create_engine(
+        _url_with_settings(config),
+        isolation_level="AUTOCOMMIT",
+        # Measured on this stack: 862 us for checkout and select with BEGIN and ROLLBACK, 177 us so.
+        pool_reset_on_return=None,
+        skip_autocommit_rollback=True,
+        pool_size=config.threads,
+        max_overflow=0,
+        pool_timeout=config.lock_timeout,
+        # Values in error messages are personal data.
+        hide_parameters=True,
+        json_serializer=lambda value: orjson.dumps(value, option=_JSON_OPTIONS).decode(),
+        json_deserializer=orjson.loads,
+    )
+    event.listen(engine, "connect", _collect_notices)
+    event.listen(engine, "checkout", _refuse_dead)
+    return engine
+
+
+def _url_with_settings(config: Config) -> URL:
+    url = make_url(config.database_url or "")
+    settings = {
+        "statement_timeout": f"{config.statement_timeout * 1000:.0f}",
+        "lock_timeout": f"{config.lock_timeout * 1000:.0f}",
+        # A process that hangs in the middle of a write must not hold its row locks for ever.
+        "idle_in_transaction_session_timeout": f"{config.request_deadline * 1000:.0f}",
+        "timezone": "UTC",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    given = url.query.get("options", "")
+    return url.update_query_dict(
+        {
+            "options": f"{given} {options}".strip(),
+            "connect_timeout": str(max(2, round(config.connect_timeout))),
+            "application_name": "kehu",
+        }
+    )
+
+
+def _collect_notices(connection: psycopg.Connection[object], record: Any) -> None:  # Any: the pool's record is untyped
+    warnings: list[str] = []
+    record.info["warnings"] = warnings
+
+    def keep(diagnostic: psycopg.errors.Diagnostic) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            warnings.append(diagnostic.sqlstate or "")
+
+    connection.add_notice_handler(keep)
+
+
+def _refuse_dead(connection: psycopg.Connection[object], record: object, proxy: object) -> None:
+    """Finds connections that died while idle by asking the kernel (2 us), where a ping would be a round trip for every request."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN | select.POLLERR | select.POLLHUP)
+    if not poll.poll(0):
+        return
+    # Something came unasked: the end of the stream, or only a changed parameter.
+    try:
+        connection.pgconn.consume_input()
+    except psycopg.Error as error:
+        raise exc.InvalidatePoolError from error
+    if connection.pgconn.status != ConnStatus.OK:
+        raise exc.InvalidatePoolError

@@ -1,0 +1,50 @@
+"""What a failed statement means, decided by SQLSTATE; the only place that reads the database's errors."""
+
+from __future__ import annotations
+
+import psycopg
+from sqlalchemy import exc
+
+from app.core.errors import KehuError, QueryTooDear, Unavailable
+
+SERIALIZATION_FAILURE = "40001"
+DEADLOCK_DETECTED = "40P01"
+_QUERY_CANCELED = "57014"
+_LOCK_NOT_AVAILABLE = "55P03"
+_READ_ONLY = "25006"
+_IO_ERROR = "58030"
+
+# Connection lost; the server stopping or starting; disk, memory or connections used up.
+_AWAY_CLASSES = ("08", "53", "57P")
+
+# What the driver, the pool and the server may raise through us.
+DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, exc.InvalidRequestError, psycopg.Error)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five characters by which PostgreSQL names what went wrong; None where it never got an answer."""
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    return cause.sqlstate if isinstance(cause, psycopg.Error) else None
+
+
+def is_repeatable(error: BaseException) -> bool:
+    """Whether the transaction lost against another one and may simply be run again."""
+    return sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED)
+
+
+def meaning(error: BaseException, *, reading: bool) -> KehuError | None:
+    """What a caller is told of `error`; None where it is our own mistake. A read cut by its time-out is the query's fault."""
+    state = sqlstate(error)
+    if state == _QUERY_CANCELED and reading:
+        return QueryTooDear()
+    if state in (_LOCK_NOT_AVAILABLE, _QUERY_CANCELED) or is_repeatable(error) or isinstance(error, exc.TimeoutError):
+        return Unavailable("database_busy")
+    if state in (_READ_ONLY, _IO_ERROR) or (state is not None and state.startswith(_AWAY_CLASSES)):
+        return Unavailable()
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    if state is None and isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)):
+        return Unavailable()
+    # Three fresh connections in a row were dead on arrival: SQLAlchemy has no narrower class for it.
+    if isinstance(error, exc.InvalidRequestError) and "connection" in str(error).lower():
+        return Unavailable()
+    return None

@@ -1,0 +1,116 @@
+"""One write: everything that belongs together in one transaction, run again where the database asks for it.
+
+**The fence.** A transaction gets its id (xid) before it waits for a row, so of two writers of one row the later may have the smaller
+xid, and the feed, which is in the order of xids, would show their events the wrong way round. Each versioned row keeps the xid of its last
+writer; whoever locks a row with a larger xid than his own raises `Outrun`, and the unit is rolled back and run again with a new xid.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection
+
+from app.core.errors import Outrun, Unavailable
+from app.db import failures
+from app.db.engines import Database, driver_connection
+
+T = TypeVar("T")
+
+# Deadlocks and serialization failures; beyond that the database is too busy for us.
+_REPEATS = 3
+# Losing a race costs one short transaction; under 8 writers on one row a fifth try is rare, and a caller has done nothing wrong.
+_OUTRUN_REPEATS = 50
+
+# The id comes with the BEGIN, in one round trip, and the time is the database's, so that hosts need not agree on theirs.
+_BEGIN = "BEGIN; SELECT pg_current_xact_id()::text, now()"
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """An open transaction. Services write through it and never commit."""
+
+    connection: Connection
+    # The transaction's id, an xid8; written on every versioned row.
+    xid: int
+    # When the transaction began, by the database's clock, UTC.
+    now: datetime
+    # `(epoch, xid, id)` of the last event appended, None where nothing was written.
+    position: tuple[int, int, int] | None = None
+
+    def fence(self, row_xid: int) -> None:
+        """To be called with the row's lock held. Raises Outrun where a later transaction wrote the row before us."""
+        if row_xid > self.xid:
+            raise Outrun
+
+
+def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
+    """What `work` returns, once its writes are committed. `work` may be called several times and must keep nothing between calls.
+
+    `until` is on the monotonic clock. Raises what `work` raises, with nothing written, and Unavailable where the database kept
+    refusing or may have lost the commit: in both cases the caller may safely send the same again.
+    """
+    losses = 0
+    conflicts = 0
+    while True:
+        try:
+            with database.lease(until) as connection, _transaction(connection) as unit:
+                return work(unit)
+        except Outrun as error:
+            losses += 1
+            if losses > _OUTRUN_REPEATS or time.monotonic() > until:
+                raise Unavailable("database_busy") from error
+        except failures.DATABASE_ERRORS as error:
+            conflicts += 1
+            if not failures.is_repeatable(error) or conflicts > _REPEATS or time.monotonic() > until:
+                raise
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[UnitOfWork]:
+    driver = driver_connection(connection)
+    try:
+        xid, now = _begin(driver)
+        unit = UnitOfWork(connection=connection, xid=xid, now=now)
+        yield unit
+        _commit(connection, driver)
+    except BaseException:
+        _roll_back(connection, driver)
+        raise
+
+
+def _begin(driver: psycopg.Connection[tuple[str, datetime]]) -> tuple[int, datetime]:
+    with driver.cursor() as cursor:
+        cursor.execute(_BEGIN)
+        cursor.nextset()
+        row = cursor.fetchone()
+    if row is None:
+        raise Unavailable
+    return int(row[0]), row[1]
+
+
+def _commit(connection: Connection, driver: psycopg.Connection[object]) -> None:
+    warnings: list[str] = connection.info["warnings"]
+    warnings.clear()
+    driver.execute("COMMIT")
+    # A synchronous standby's confirmation was given up: the write is only on the machine that may be about to die, so it is not
+    # acknowledged (SyncRepWaitForLSN in PostgreSQL's syncrep.c warns and goes on).
+    if warnings:
+        raise Unavailable("commit_unconfirmed")
+
+
+def _roll_back(connection: Connection, driver: psycopg.Connection[object]) -> None:
+    if driver.closed or driver.info.transaction_status == TransactionStatus.IDLE:
+        return
+    try:
+        driver.execute("ROLLBACK")
+    except psycopg.Error:
+        # The server rolls back what it cannot hear of any more; the pool must not hand this connection out again.
+        connection.invalidate()

@@ -1,0 +1,1 @@
+"""Access tokens: what lets a program in, and what it may do there."""

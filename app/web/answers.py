@@ -1,0 +1,20 @@
+"""What a view returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+
+@dataclass(slots=True)
+class Answer:
+    """A plain row, dumped by the operation's schema; or, where a page has done that for each item already, `dumped`."""
+
+    # Any: rows of any feature; JSON.
+    value: Any = None
+    dumped: dict[str, Any] | None = None
+    status: HTTPStatus | None = None
+    # The inside of the ETag, without quotes.
+    tag: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)

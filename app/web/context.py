@@ -1,0 +1,53 @@
+"""What belongs to one request and is needed before there is a caller: its ids, its clock, what the access log will say."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import has_request_context, request
+
+ENVIRON_KEY = "kehu.request"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
+# https://www.w3.org/TR/trace-context/#traceparent-header: version, trace-id, parent-id, flags.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?\Z")
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Made at the door, before Flask sees the request. `started` is on the monotonic clock."""
+
+    request_id: str
+    trace_id: str | None
+    started: float = field(default_factory=time.monotonic)
+    route: str | None = None
+    token_id: str | None = None
+
+
+def of_environ(environ: Mapping[str, Any]) -> RequestContext:  # Any: a WSGI environment holds what it likes
+    """The context that the headers ask for; an id that is no id is replaced, since it goes into logs and headers."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    trace = _TRACEPARENT.match(environ.get("HTTP_TRACEPARENT", ""))
+    return RequestContext(
+        request_id=given if _REQUEST_ID.match(given) else uuid.uuid4().hex,
+        trace_id=trace.group(1) if trace else None,
+    )
+
+
+def current() -> RequestContext:
+    """The context of the running request."""
+    context = request.environ.get(ENVIRON_KEY)
+    if context is None:
+        # Without the middleware: Flask's own test client on a bare app.
+        context = request.environ[ENVIRON_KEY] = of_environ(request.environ)
+    assert isinstance(context, RequestContext)
+    return context
+
+
+def current_request_id() -> str:
+    return current().request_id if has_request_context() else uuid.uuid4().hex

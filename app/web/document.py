@@ -1,0 +1,133 @@
+"""What the OpenAPI document says of every operation: problem answers, headers, parameters of addresses, the token."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+
+from app.web import converters, problems
+from app.web.schemas import ProblemSchema
+
+# Any: the document is JSON.
+
+# What every operation may answer.
+COMMON_PROBLEMS = (400, 401, 406, 422, 500, 503)
+
+_TEXT = {"type": "string"}
+
+HEADERS: Mapping[str, dict[str, Any]] = {
+    "X-Request-Id": {"description": "The id under which the log has this request; the caller's own where one was sent.", "schema": _TEXT},
+    "ETag": {"description": '`"<version>"`, for customers `"<version>.<metrics_version>"`.', "schema": _TEXT},
+    "Location": {"description": "The address of what was made.", "schema": _TEXT},
+    "Link": {"description": '`<address>; rel="next"` where there is a next page.', "schema": _TEXT},
+    "Kehu-Position": {"description": "The place of this write's event in the feed; absent where nothing changed.", "schema": _TEXT},
+    "Kehu-Stale": {
+        "description": "`true`: what is stored is newer by `source_updated_at`, so nothing was changed.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "WWW-Authenticate": {"description": "The scheme to use: Bearer.", "schema": _TEXT},
+    "Allow": {"description": "The methods that this address takes.", "schema": _TEXT},
+    "Retry-After": {"description": "Seconds after which to send the same request again.", "schema": {"type": "integer"}},
+}
+
+_HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
+
+DESCRIPTION = """\
+Customers of a company: who they are and by which ids other systems know them. Everything below `/v1` needs a token:
+`Authorization: Bearer kehu_…`.
+
+* Times are RFC 3339 in UTC, ids are opaque, a field without a value is `null` and never absent. An empty text is taken as `null`.
+* An unknown field or parameter is refused (422), never ignored.
+* Every error is an RFC 9457 problem document; `code` is for programs.
+* Every answer carries `X-Request-Id`. `PATCH` and `PUT` bodies are JSON merge patches (RFC 7396).
+"""
+
+
+def header_docs(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
+
+
+class _Converter(OpenAPIConverter):
+    """apispec's converter, with what our fields say of themselves."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_attribute_function(_field_openapi)
+
+    def field2default(self, field: Any, **kwargs: Any) -> dict[str, Any]:
+        # None says that a parameter was not sent; as a default it would contradict the parameter's own type.
+        return {} if field.load_default is None else super().field2default(field, **kwargs)
+
+
+def _field_openapi(_: OpenAPIConverter, field: Any, **__: Any) -> dict[str, Any]:
+    return dict(getattr(field, "openapi", {}))
+
+
+class Plugin(MarshmallowPlugin):
+    Converter = _Converter
+
+    def __init__(self) -> None:
+        super().__init__(schema_name_resolver=lambda kind: _schema_name(kind))
+
+
+def _schema_name(kind: Any) -> str:
+    named = kind if isinstance(kind, type) else type(kind)
+    name: str = named.__name__
+    return name.removesuffix("Schema")
+
+
+class DocumentMixin:
+    """The parts of flask-smorest's Api that write the document, replaced where ours says more."""
+
+    spec: Any
+
+    def _register_responses(self) -> None:
+        for name, described in HEADERS.items():
+            self.spec.components.header(name, described)
+        for status in http.HTTPStatus:
+            response: dict[str, Any] = {"description": _description(status), "headers": header_docs(_HEADERS_OF_PROBLEMS.get(status, ()))}
+            if status >= 400:
+                response["content"] = {problems.MIMETYPE: {"schema": ProblemSchema}}
+            if status == http.HTTPStatus.NOT_MODIFIED:
+                response["headers"] = header_docs(("ETag",))
+            self.spec.components.response(status.name, response, lazy=True)
+        self.spec.components.response(
+            "DEFAULT_ERROR",
+            {"description": "Any other error", "content": {problems.MIMETYPE: {"schema": ProblemSchema}}},
+            lazy=True,
+        )
+
+    def _register_etag_headers(self) -> None:
+        self.spec.components.parameter(
+            "IfMatch",
+            "header",
+            {
+                "name": "If-Match",
+                "schema": _TEXT,
+                "description": "The ETag that was read: where something else is stored by now, 412 and nothing is changed.",
+            },
+        )
+        self.spec.components.parameter(
+            "IfNoneMatch",
+            "header",
+            {"name": "If-None-Match", "schema": _TEXT, "description": "An ETag: 304 where it is still the true one."},
+        )
+
+    def _register_pagination_header(self) -> None:
+        """Pages are in the envelope and in `Link`; smorest's own header stays out of the document."""
+
+    def describe(self) -> None:
+        """The parts that belong to no operation; to be called once, before the blueprints are registered."""
+        self.spec.components.security_scheme(
+            "token",
+            {"type": "http", "scheme": "bearer", "bearerFormat": "kehu_<id>_<secret><checksum>", "description": "Made by `kehu tokens create`."},
+        )
+        converters.describe(self)
+
+
+def _description(status: http.HTTPStatus) -> str:
+    return f"{status.phrase}. {status.description}".removesuffix(" ") if status.description else f"{status.phrase}."

@@ -1,0 +1,165 @@
+"""The door of the process: request ids, admission, the access log. It stands before Flask, so that nothing gets past it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+from flask import Flask, request
+
+from app.core import logs
+from app.web import context, metrics, problems
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# These answer whatever else goes on, or nobody could see that a process is only busy.
+HEALTH_PATHS = frozenset(("/livez", "/readyz", "/metrics"))
+
+_log = logs.get("kehu.access")
+
+
+def install(app: Flask) -> None:
+    """Let the access log know which address a request was for: its template, since the address itself may be an e-mail."""
+
+    def note_route() -> None:
+        if request.url_rule is not None:
+            context.current().route = request.url_rule.rule
+
+    app.before_request(note_route)
+
+
+class Admission:
+    """Lets `limit` requests in at once, so that one thread is always left for health.
+
+    One more may wait for `wait` seconds: in a burst of short requests a place is free within milliseconds, and refusing it would
+    answer 503 to callers who come five at a time. Once a wait was in vain the process is full, and says so at once until a place is free.
+    """
+
+    def __init__(self, *, limit: int, wait: float) -> None:
+        self._places = threading.Semaphore(limit)
+        self._wait = wait
+        self._full = False
+
+    def enter(self) -> bool:
+        if self._places.acquire(blocking=False):
+            return True
+        if self._full:
+            return False
+        if self._places.acquire(timeout=self._wait):
+            return True
+        self._full = True
+        return False
+
+    def leave(self) -> None:
+        self._full = False
+        self._places.release()
+
+
+class Edge:
+    """WSGI middleware around the whole application."""
+
+    def __init__(self, app: WSGIApplication, admission: Admission) -> None:
+        self._app = app
+        self._admission = admission
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        about = context.of_environ(environ)
+        environ[context.ENVIRON_KEY] = about
+        answer = _Answer(about, environ.get("REQUEST_METHOD", ""), start_response)
+        if not _is_utf8(environ):
+            return answer.refuse(HTTPStatus.BAD_REQUEST, "bad_request")
+        if environ.get("PATH_INFO") in HEALTH_PATHS:
+            return answer.of(self._app(environ, answer.start), None)
+        if not self._admission.enter():
+            metrics.TURNED_AWAY.inc()
+            return answer.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "server_busy", ("Retry-After", "1"))
+        try:
+            return answer.of(self._app(environ, answer.start), self._admission.leave)
+        except BaseException:
+            self._admission.leave()
+            raise
+
+
+class _Answer:
+    """One answer on its way out: closed, counted and logged when its last byte is sent or given up."""
+
+    __slots__ = ("_about", "_body", "_bytes", "_leave", "_method", "_start", "_status")
+
+    def __init__(self, about: context.RequestContext, method: str, start_response: StartResponse) -> None:
+        self._about = about
+        self._method = method
+        self._start = start_response
+        self._status = 0
+        self._bytes = 0
+        self._body: Iterable[bytes] = ()
+        self._leave: Callable[[], None] | None = None
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:  # Any: PEP 3333
+        self._status = int(status[:3])
+        headers.append(("X-Request-Id", self._about.request_id))
+        return self._start(status, headers, exc_info)
+
+    def of(self, body: Iterable[bytes], leave: Callable[[], None] | None) -> Iterable[bytes]:
+        self._body = body
+        self._leave = leave
+        return self
+
+    def refuse(self, status: HTTPStatus, code: str, *headers: tuple[str, str]) -> Iterable[bytes]:
+        payload = orjson.dumps(problems.document(status, code, request_id=self._about.request_id))
+        length = ("Content-Length", str(len(payload)))
+        self.start(f"{status.value} {status.phrase}", [("Content-Type", problems.MIMETYPE), length, *headers])
+        return self.of([payload], None)
+
+    def __iter__(self) -> Iterable[bytes]:
+        for part in self._body:
+            self._bytes += len(part)
+            yield part
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            if self._leave is not None:
+                self._leave()
+            self._tell()
+
+    def _tell(self) -> None:
+        seconds = time.monotonic() - self._about.started
+        # An unknown address or method is one label, or anybody could fill the memory with names.
+        route = self._about.route or "unmatched"
+        method = self._method if self._about.route else "-"
+        metrics.REQUESTS.labels(method=method, route=route, status=self._status).inc()
+        metrics.SECONDS.labels(route=route).observe(seconds)
+        _log.info(
+            "request",
+            method=method,
+            route=route,
+            status=self._status,
+            ms=round(seconds * 1000, 2),
+            bytes=self._bytes,
+            request_id=self._about.request_id,
+            trace_id=self._about.trace_id,
+            token_id=self._about.token_id,
+        )
+
+
+def _is_utf8(environ: WSGIEnvironment) -> bool:
+    """Whether the address says what it says; undecodable bytes would otherwise be replaced in silence."""
+    path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
+    if path.isascii() and "%" not in query and query.isascii():
+        return True
+    try:
+        # PEP 3333: the bytes of the address, each as one latin-1 character.
+        path.encode("latin-1").decode("utf-8")
+        unquote_to_bytes(query.encode("latin-1")).decode("utf-8")
+    except (UnicodeDecodeError, UnicodeEncodeError):
+        return False
+    return True

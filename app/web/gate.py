@@ -1,0 +1,145 @@
+"""The gate through which every body and every query string passes before anything looks at it.
+
+In the order in which the statuses are promised: Accept (406), size (413), type (415), JSON (400), then the schema (422).
+"""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import Any
+
+import jiter
+from flask import Request
+from werkzeug.http import parse_options_header
+
+from app.core import limits
+from app.core.errors import FieldFault, Invalid
+from app.web.problems import HttpProblem
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+
+_READ_BYTES = 65_536
+
+
+def check_accept(request: Request, offered: str = JSON) -> None:
+    """Raises 406 where the caller rules out what this operation answers; problem documents come whatever was asked for."""
+    if "Accept" in request.headers and offered not in request.accept_mimetypes:
+        raise HttpProblem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", offered=offered)
+
+
+def read_object(request: Request, *, max_bytes: int, seconds: float) -> dict[str, Any]:  # Any: JSON
+    """The JSON object in the body. Raises 408, 413, 415 or 400, or Invalid where it is JSON of another kind."""
+    declared = request.content_length
+    if declared is not None and declared > max_bytes:
+        raise _too_large(max_bytes)
+    _check_type(request)
+    value = parse(_read(request, max_bytes, seconds))
+    if not isinstance(value, dict):
+        raise Invalid([FieldFault("", "not_an_object", "The body has to be a JSON object.")])
+    return value
+
+
+def has_body(request: Request) -> bool:
+    return bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+
+
+def refuse_body(request: Request, *, max_bytes: int, seconds: float) -> None:
+    """For operations that take none: an empty body or `{}` passes, anything else would be ignored in silence and is refused."""
+    if not has_body(request):
+        return
+    if (request.content_length or 0) > max_bytes:
+        raise _too_large(max_bytes)
+    if _read(request, max_bytes, seconds).strip() not in (b"", b"{}"):
+        raise Invalid([FieldFault("", "body_not_allowed", "This operation takes no body.")])
+
+
+def read_query(request: Request) -> dict[str, str]:
+    """The query string as one value a name. Raises Invalid where a name stands twice: which one counts would be a guess."""
+    values: dict[str, str] = {}
+    faults = []
+    for name, found in request.args.lists():
+        if len(found) > 1:
+            faults.append(FieldFault(f"query.{name}", "repeated", "This parameter may stand only once."))
+        values[name] = found[0]
+    if faults:
+        raise Invalid(faults)
+    return values
+
+
+def parse(raw: bytes) -> Any:  # Any: JSON
+    """Strict JSON (RFC 8259): no duplicate names, no NaN, no byte order mark, no lone surrogates, at most 16 levels. Raises 400.
+
+    jiter refuses duplicate names by itself: a customer of 1 kB parses in 4 us so, where orjson takes 3 us without seeing them
+    and the standard library's hook 15.
+    """
+    try:
+        value = jiter.from_json(raw, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError as error:
+        # jiter's words name the place and at most a member's name, which came from the caller himself.
+        raise HttpProblem(HTTPStatus.BAD_REQUEST, "malformed_json", reason=str(error)) from error
+    # Fewer brackets than levels allowed cannot nest too deep, which spares nearly every body the walk.
+    if raw.count(b"[") + raw.count(b"{") > limits.NESTING_MAX and not _is_shallow(value):
+        raise HttpProblem(
+            HTTPStatus.BAD_REQUEST, "malformed_json", reason=f"nested deeper than {limits.NESTING_MAX} levels", max_depth=limits.NESTING_MAX
+        )
+    return value
+
+
+def _is_shallow(value: Any) -> bool:
+    level = [value]
+    for _ in range(limits.NESTING_MAX):
+        nested: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                nested.extend(item.values())
+            elif isinstance(item, list):
+                nested.extend(item)
+        level = [item for item in nested if isinstance(item, dict | list)]
+        if not level:
+            return True
+    return False
+
+
+def _check_type(request: Request) -> None:
+    offered = MERGE_PATCH if request.method in ("PATCH", "PUT") else JSON
+    kind, options = parse_options_header(request.headers.get("Content-Type"))
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    named = kind.lower() == JSON or (kind.lower() == MERGE_PATCH and offered == MERGE_PATCH)
+    if not named or encoding != "identity" or options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", offered=JSON)
+
+
+def _read(request: Request, max_bytes: int, seconds: float) -> bytes:
+    """The whole body, within `seconds` from now: a body that drips would otherwise hold its thread as long as it likes."""
+    stream = request.environ["wsgi.input"]
+    socket = request.environ.get("gunicorn.socket")
+    remaining = request.content_length
+    until = time.monotonic() + seconds
+    parts: list[bytes] = []
+    size = 0
+    before = socket.gettimeout() if socket is not None else None
+    try:
+        while remaining is None or size < remaining:
+            if socket is not None:
+                socket.settimeout(max(0.01, until - time.monotonic()))
+            part = stream.read(_READ_BYTES if remaining is None else min(_READ_BYTES, remaining - size))
+            if not part:
+                break
+            parts.append(part)
+            size += len(part)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+            if time.monotonic() > until:
+                raise TimeoutError
+    except TimeoutError as error:
+        raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", seconds=seconds) from error
+    finally:
+        if socket is not None:
+            socket.settimeout(before)
+    return b"".join(parts)
+
+
+def _too_large(max_bytes: int) -> HttpProblem:
+    return HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", max_bytes=max_bytes)

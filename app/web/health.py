@@ -1,0 +1,41 @@
+"""Whether this process lives, and whether it can serve."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Flask, Response
+from sqlalchemy import text
+
+from app.core.errors import Unavailable
+from app.db import failures, migrations
+from app.db.engines import Database
+from app.web import dump
+
+# Shorter than any probe's own patience.
+_SECONDS = 2.0
+
+
+def install(app: Flask, database: Database) -> None:
+    def live() -> Response:
+        """This process answers; says nothing of the database."""
+        return _ok()
+
+    def ready() -> Response:
+        """The database answers and has the tables that this code expects."""
+        try:
+            with database.lease(time.monotonic() + _SECONDS) as connection:
+                revision = migrations.stored_revision(connection)
+                connection.execute(text("SELECT 1"))
+        except failures.DATABASE_ERRORS as error:
+            raise Unavailable from error
+        if revision != migrations.expected_revision():
+            raise Unavailable("migrations_missing")
+        return _ok()
+
+    app.add_url_rule("/livez", "livez", live)
+    app.add_url_rule("/readyz", "readyz", ready)
+
+
+def _ok() -> Response:
+    return Response(dump.to_bytes({"status": "ok"}), mimetype="application/json", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,40 @@
+"""What this service counts, for Prometheus; every process's figures are summed."""
+
+from __future__ import annotations
+
+import hmac
+import os
+
+from flask import Flask, Response, request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from app.core.errors import Unauthenticated
+
+REQUESTS = Counter("kehu_requests_total", "Requests answered", ["method", "route", "status"])
+SECONDS = Histogram("kehu_request_seconds", "Seconds from the first byte of a request to the last of its answer", ["route"])
+REFUSED = Counter("kehu_refused_total", "Requests refused for want of a token or a scope", ["code"])
+TURNED_AWAY = Counter("kehu_turned_away_total", "Requests answered 503 because the process was full")
+
+# Set by gunicorn.conf.py before the first import of prometheus_client, which reads the same name.
+_SHARED_DIR = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def install(app: Flask, token: str | None) -> None:
+    """Serve `/metrics`; where `token` is given, only to those who send it as a bearer token."""
+
+    def show() -> Response:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token is not None and not hmac.compare_digest(given.encode(), token.encode()):
+            raise Unauthenticated
+        return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+
+    app.add_url_rule("/metrics", "metrics", show)
+
+
+def _registry() -> CollectorRegistry:
+    if _SHARED_DIR not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return registry

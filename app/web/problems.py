@@ -1,0 +1,169 @@
+"""Every answer from 400 on, as an RFC 9457 problem document; the sentences that users read stand here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from app.core import errors, logs
+from app.db import failures
+from app.web import metrics
+from app.web.context import current_request_id
+
+MIMETYPE = "application/problem+json"
+WWW_AUTHENTICATE = 'Bearer realm="kehu"'
+
+_log = logs.get(__name__)
+
+STATUSES: dict[type[errors.KehuError], HTTPStatus] = {
+    errors.BadCursor: HTTPStatus.BAD_REQUEST,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.Gone: HTTPStatus.GONE,
+    errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.QueryTooDear: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+# code -> (title, sentence); a sentence may name the problem's data.
+_SENTENCES: dict[str, tuple[str, str]] = {
+    "bad_cursor": ("Bad cursor", "The cursor is damaged, or belongs to another filter, sort or token. Start again without it."),
+    "unauthenticated": (
+        "No valid token",
+        "Send `Authorization: Bearer <token>` with a token that is complete, not expired and not revoked.",
+    ),
+    "scope_missing": ("Scope missing", "The token lacks the scope `{scope}`."),
+    "scope_not_held": ("Scope not held", "A token cannot grant `{scope}`, which it lacks itself."),
+    "not_found": ("Not found", "There is nothing at this address."),
+    "customer_deleted": (
+        "Customer deleted",
+        "Customer {existing_id} was deleted at {deleted_at}. POST to its `restore` brings it back; a write may say `deleted=restore`.",
+    ),
+    "external_id_taken": ("External id taken", "`{source}:{external_id}` stands for customer {existing_id}."),
+    "external_id_differs": (
+        "External id differs",
+        "The address names `{source}:{external_id}`, the body gives this source another id or none.",
+    ),
+    "last_token": ("Last token", "This is the only token that may manage tokens; make another one first."),
+    "version_mismatch": ("Version mismatch", "The stored version is not one that `If-Match` or `If-None-Match` allows. Read it again."),
+    "if_match_required": ("If-Match required", "This installation wants every change to carry `If-Match` with the ETag it was read with."),
+    "invalid": ("Invalid input", "{count} of the values sent cannot be taken; `errors` names each."),
+    "query_too_dear": ("Query too dear", "The query took longer than a request may. Narrow it by a filter that an index serves."),
+    "database_unavailable": ("Database unavailable", "The database does not answer. Nothing was changed, or the same request sent again is safe."),
+    "database_busy": ("Too busy", "The database is too busy, or another write holds this row. Send the same request again."),
+    "commit_unconfirmed": ("Commit unconfirmed", "The database could not confirm the write on its standby. Send the same request again."),
+    "server_busy": ("Too busy", "This process has as many requests as it can take. Send the same request again."),
+    "bad_request": ("Bad request", "The request is not well-formed HTTP, or its address is not UTF-8."),
+    "malformed_json": ("Malformed JSON", "The body is not JSON that can be taken: {reason}."),
+    "not_acceptable": ("Not acceptable", "This operation answers `{offered}`; the `Accept` header rules that out."),
+    "method_not_allowed": ("Method not allowed", "This address takes {allowed}."),
+    "body_too_large": ("Body too large", "The body may have {max_bytes} bytes."),
+    "body_timeout": ("Body too slow", "The body did not arrive within {seconds} seconds."),
+    "unsupported_media_type": ("Unsupported media type", "Send the body as `{offered}` in UTF-8, not compressed; curl needs `-H 'Content-Type: …'`."),
+    "internal": ("Internal error", "Something is wrong on our side; the log holds it under this request_id."),
+}
+
+
+class HttpProblem(Exception):
+    """A problem that only HTTP knows: raised by the gate, never below the routes."""
+
+    def __init__(self, status: HTTPStatus, code: str, *, headers: Mapping[str, str] | None = None, **data: object) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.headers = dict(headers or {})
+        self.data = data
+
+
+def document(status: int, code: str, *, request_id: str, data: Mapping[str, object] | None = None, **members: object) -> dict[str, Any]:
+    """The problem document of `code`; `data` fills the sentence and stands in the document beside it."""
+    title, sentence = _SENTENCES.get(code, (HTTPStatus(status).phrase, HTTPStatus(status).description or HTTPStatus(status).phrase))
+    known = {key: value for key, value in (data or {}).items() if value is not None}
+    return {
+        "type": f"urn:kehu:problem:{code}",
+        "title": title,
+        "status": int(status),
+        "detail": sentence.format_map(_Blank(known | members)),
+        "code": code,
+        "request_id": request_id,
+        **known,
+    }
+
+
+def answer(status: int, code: str, *, headers: Mapping[str, str] | None = None, extra: Mapping[str, Any] | None = None, **data: object) -> Response:
+    """A response that carries the document; `extra` joins it without a part in the sentence."""
+    body = document(status, code, request_id=current_request_id(), data=data, count=len((extra or {}).get("errors", ())))
+    response = Response(orjson.dumps({**body, **(extra or {})}, option=orjson.OPT_UTC_Z, default=str), status=status, mimetype=MIMETYPE)
+    response.headers.update(headers or {})
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def of_error(error: errors.KehuError) -> Response:
+    """The answer to a domain error."""
+    status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+    if isinstance(error, errors.Invalid):
+        return answer(status, error.code, extra={"errors": [asdict(fault) for fault in error.faults]})
+    headers = {}
+    if isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = WWW_AUTHENTICATE
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Unauthenticated | errors.Forbidden):
+        metrics.REFUSED.labels(code=error.code).inc()
+        _log.warning("refused", code=error.code, scope=error.data.get("scope"))
+    return answer(status, error.code, headers=headers, **error.data)
+
+
+def tell_database_failure(error: Exception, told: errors.KehuError) -> None:
+    """A line in the log for what the caller hears as `told`."""
+    _log.warning("database", code=told.code, exc_info=error)
+
+
+def install(app: Flask) -> None:
+    """Answer every error of `app` by a problem document."""
+    app.register_error_handler(errors.KehuError, of_error)
+    app.register_error_handler(HttpProblem, _of_http_problem)
+    app.register_error_handler(HTTPException, _of_http_exception)
+    app.register_error_handler(Exception, _of_exception)
+
+
+def _of_http_problem(error: HttpProblem) -> Response:
+    return answer(error.status, error.code, headers=error.headers, **error.data)
+
+
+def _of_http_exception(error: HTTPException) -> Response:
+    """Werkzeug's own: the routing's 404 and 405, and what may still come from below. Their headers are kept (Allow above all)."""
+    status = HTTPStatus(error.code or 500)
+    headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return answer(status, "method_not_allowed", headers=headers, allowed=headers.get("Allow"))
+    code = {404: "not_found", 400: "bad_request", 500: "internal"}.get(status, status.name.lower())
+    return answer(status, code, headers=headers)
+
+
+def _of_exception(error: Exception) -> Response:
+    if isinstance(error, failures.DATABASE_ERRORS):
+        told = failures.meaning(error, reading=False)
+        if told is not None:
+            tell_database_failure(error, told)
+            return of_error(told)
+    _log.error("unhandled", exc_info=error)
+    return _of_http_exception(InternalServerError())
+
+
+class _Blank(dict[str, object]):
+    """A sentence is still a sentence where a value is not known."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"

@@ -1,0 +1,6 @@
+"""What gunicorn serves."""
+
+from app.config import Config
+from app.factory import create_app
+
+app = create_app(Config.from_env())
