@@ -80,9 +80,7 @@ class Config:
             "max_body_bytes": reader.value("MAX_BODY_BYTES", _integer(1024, 1 << 30), 1_048_576),
         }
         if not values["lock_timeout"] < values["statement_timeout"] < values["request_deadline"]:
-            reader.faults.append(
-                "KEHU_LOCK_TIMEOUT, KEHU_STATEMENT_TIMEOUT, KEHU_REQUEST_DEADLINE: each has to be smaller than the next"
-            )
+            reader.faults.append("KEHU_LOCK_TIMEOUT, KEHU_STATEMENT_TIMEOUT, KEHU_REQUEST_DEADLINE: each has to be smaller than the next")
         if database_url is not None and secret_key is None and not reader.failed("SECRET_KEY"):
             reader.faults.append(
                 f"KEHU_SECRET_KEY: needed beside KEHU_DATABASE_URL: at least {_MIN_SECRET_LENGTH} characters, the same on every host"

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 from app.changes.models import Event, FeedEpoch
 from app.core.caller import Caller
 from app.core.ids import new_id
+from app.db.base import table_of
 from app.db.unit_of_work import UnitOfWork
 
 
@@ -29,8 +30,9 @@ class Change:
     changed: tuple[str, ...]
 
 
+_EVENTS = table_of(Event)
 _EPOCH = select(FeedEpoch.epoch).scalar_subquery()
-_INSERT = insert(Event.__table__).returning(_EPOCH, Event.xid, Event.id)
+_INSERT = insert(_EVENTS).returning(_EPOCH, Event.xid, Event.id)
 
 
 def append(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> None:

@@ -23,10 +23,7 @@ _SHOWN = (
     Event.data,
 )
 _OF_SUBJECT = (
-    select(*_SHOWN)
-    .where(Event.subject == bindparam("subject"))
-    .order_by(Event.xid.desc(), Event.id.desc())
-    .limit(bindparam("count"))
+    select(*_SHOWN).where(Event.subject == bindparam("subject")).order_by(Event.xid.desc(), Event.id.desc()).limit(bindparam("count"))
 )
 _OF_SUBJECT_BEFORE = _OF_SUBJECT.where(
     tuple_(Event.xid, Event.id) < tuple_(bindparam("xid", type_=Event.xid.type), bindparam("id", type_=Event.id.type))

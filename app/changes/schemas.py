@@ -19,7 +19,8 @@ class EventDataSchema(AnswerSchema):
         allow_none=True, metadata={"description": "The fields in `changed` as they were; null of something new."}
     )
     after = marshmallow.fields.Dict(
-        allow_none=True, metadata={"description": "The fields in `changed` as they are now, and `version`; of something new, all fields."}
+        allow_none=True,
+        metadata={"description": "The fields in `changed` as they are now, and `version`; of something new, all fields."},
     )
     changed = marshmallow.fields.List(fields.Parsed(str))
 

@@ -26,7 +26,7 @@ from app.db import embedded, migrations
 
 _POLL = 0.2
 # gunicorn of an instance that was killed a moment ago still answers what it had begun.
-_PORT_TIMEOUT = 3.0
+_PORT_TIMEOUT = 5.0
 # Between two starts of a database that does not stay: a first one at once, then ever slower.
 _REVIVE_PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0)
 # A database that lived this long was well.

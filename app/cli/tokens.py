@@ -28,7 +28,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PAGE = 200
 
 
-class _Span(click.ParamType):
+class _Span(click.ParamType[timedelta]):
     """A length of time such as 90d, 12h, 30m or 45s."""
 
     name = "time"
@@ -47,7 +47,14 @@ def tokens() -> None:
 
 @tokens.command()
 @click.option("--name", required=True, help="What the token is for.")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice([*SCOPES, ALL_SCOPES]), help="May be given several times; * for all.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice([*SCOPES, ALL_SCOPES]),
+    help="May be given several times; * for all.",
+)
 @click.option("--expires-in", type=_Span(), help="For how long it holds, such as 90d; for ever if left out.")
 def create(name: str, scopes: tuple[str, ...], expires_in: timedelta | None) -> None:
     """Make a token and print it, alone on the last line; it is shown this once."""

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
 from app.core.errors import Conflict, Outrun
 from app.customers import queries
+from app.customers.record import ExternalKey
 from app.db.unit_of_work import UnitOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerKey:
-    source: str
-    external_id: str
-
-
-def claim(unit: UnitOfWork, customer_id: UUID, external_ids: Mapping[str, str], *, own: CustomerKey | None = None) -> None:
+def claim(unit: UnitOfWork, customer_id: UUID, external_ids: Mapping[str, str], *, own: ExternalKey | None = None) -> None:
     """Take `external_ids` for the customer. Raises Conflict, naming the holder, where one of them is taken.
 
     Where `own` is taken, somebody else made that customer since we looked: raises Outrun, and the next try finds it.

@@ -13,11 +13,14 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, selec
 from app.core import contact_points
 from app.core.search import SearchQuery
 from app.customers import queries
-from app.customers.keys import CustomerKey
 from app.customers.models import Customer
+from app.customers.record import ExternalKey
 from app.db import keyset
+from app.db.base import table_of
 
 # Any: column values of a row.
+
+_CUSTOMERS = table_of(Customer)
 
 SORTS: Mapping[str, Any] = {"created_at": Customer.created_at, "updated_at": Customer.updated_at}
 
@@ -29,7 +32,7 @@ class CustomerFilter:
     q: SearchQuery | None = None
     email: str | None = None
     phone: str | None = None
-    external_id: CustomerKey | None = None
+    external_id: ExternalKey | None = None
     tag: str | None = None
     country: str | None = None
     status: str | None = None
@@ -88,7 +91,7 @@ def _conditions(narrowed: CustomerFilter) -> list[ColumnElement[bool]]:
     for name in ("phone", "country", "status", "owner"):
         value = getattr(narrowed, name)
         if value is not None:
-            found.append(Customer.__table__.c[name] == value)
+            found.append(_CUSTOMERS.c[name] == value)
     for name, column in (("updated", Customer.updated_at), ("created", Customer.created_at)):
         after, before = getattr(narrowed, f"{name}_after"), getattr(narrowed, f"{name}_before")
         if after is not None:

@@ -15,7 +15,7 @@ from app.customers.record import WRITABLE
 # Any: values of a customer's fields.
 
 # What a customer is of whom nothing was said.
-DEFAULTS: Mapping[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(WRITABLE),
     "kind": "person",
     "status": "active",
@@ -38,7 +38,9 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
     null clears: a list or map becomes empty. Within `external_ids` and `attributes` the patch goes on by name; `addresses` and other
     lists are replaced whole. Phones become E.164, read by the country that the customer has after the patch. Raises Invalid.
     """
-    after = {name: _merged(before[name], value) if name in _MAPS else _cleared(name, value) for name, value in patch.items()}
+    after: dict[str, Any] = {
+        name: _merged(before[name], value) if name in _MAPS else _cleared(name, value) for name, value in patch.items()
+    }
     region = after.get("country", before["country"])
     if after.get("phone") is not None:
         after["phone"] = _phone(after["phone"], region, "/phone")

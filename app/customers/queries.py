@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
@@ -12,20 +12,24 @@ from sqlalchemy.dialects import postgresql
 
 from app.customers.models import Customer, CustomerKey
 from app.customers.record import METRICS, CustomerRecord
+from app.db.base import table_of
 
 # Any: column values.
 
-COLUMNS = tuple(Customer.__table__.c[field.name] for field in fields(CustomerRecord))
+_CUSTOMERS = table_of(Customer)
+_KEYS = table_of(CustomerKey)
+
+COLUMNS = tuple(_CUSTOMERS.c[field.name] for field in fields(CustomerRecord))
 
 # A change writes all of these, whatever it changed: one statement that every connection has prepared, where one for each set of
 # fields would be many.
-_WRITTEN = tuple(column.name for column in Customer.__table__.c if column.name not in ("id", "created_at", *METRICS))
+_WRITTEN = tuple(column.name for column in _CUSTOMERS.c if column.name not in ("id", "created_at", *METRICS))
 
 _BY_ID = select(*COLUMNS).where(Customer.id == bindparam("key"))
 _LOCKED = _BY_ID.with_for_update()
 _EXISTS = select(Customer.id).where(Customer.id == bindparam("key"), Customer.deleted_at.is_(None))
-_INSERT = insert(Customer.__table__)
-_UPDATE = update(Customer.__table__).where(
+_INSERT = insert(_CUSTOMERS)
+_UPDATE = update(_CUSTOMERS).where(
     Customer.id == bindparam("key"),
     Customer.version == bindparam("known_version"),
     Customer.xid <= bindparam("own_xid", type_=Customer.xid.type),
@@ -33,7 +37,7 @@ _UPDATE = update(Customer.__table__).where(
 _ID_BY_KEY = select(CustomerKey.customer_id).where(
     CustomerKey.source == bindparam("source_name"), CustomerKey.external_id == bindparam("external_id_text")
 )
-_CLAIM = postgresql.insert(CustomerKey.__table__).on_conflict_do_nothing(index_elements=["source", "external_id"])
+_CLAIM = postgresql.insert(_KEYS).on_conflict_do_nothing(index_elements=["source", "external_id"])
 
 
 def get_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | None:
@@ -76,8 +80,7 @@ def claim_keys(db: Connection, customer_id: UUID, external_ids: Mapping[str, str
     if not external_ids:
         return set()
     rows = [
-        {"source": source, "external_id": external_id, "customer_id": customer_id}
-        for source, external_id in sorted(external_ids.items())
+        {"source": source, "external_id": external_id, "customer_id": customer_id} for source, external_id in sorted(external_ids.items())
     ]
     claimed = db.execute(_CLAIM.values(rows).returning(CustomerKey.source, CustomerKey.external_id))
     return {(row.source, row.external_id) for row in claimed}
@@ -88,5 +91,3 @@ def release_keys(db: Connection, customer_id: UUID, external_ids: Mapping[str, s
         return
     pairs = tuple_(CustomerKey.source, CustomerKey.external_id)
     db.execute(delete(CustomerKey).where(pairs.in_(sorted(external_ids.items())), CustomerKey.customer_id == customer_id))
-
-

@@ -13,9 +13,8 @@ from app.changes.schemas import EventPageSchema, EventSchema
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
 from app.customers import listing, schemas, service, syncing
-from app.customers.keys import CustomerKey
 from app.customers.listing import CustomerFilter, CustomerOrder
-from app.customers.record import CustomerRecord
+from app.customers.record import CustomerRecord, ExternalKey
 from app.customers.syncing import Mode, Outcome
 from app.web import dump, fields, paging
 from app.web.answers import Answer
@@ -28,7 +27,13 @@ blp = Blueprint("customers", __name__, url_prefix="/v1/customers", description="
 
 @blp.route("")
 class Customers(MethodView):
-    @blp.reads("list_customers", scope="customers:read", query=schemas.CustomerPageQuerySchema, answer=schemas.CustomerPageSchema, headers=("Link",))
+    @blp.reads(
+        "list_customers",
+        scope="customers:read",
+        query=schemas.CustomerPageQuerySchema,
+        answer=schemas.CustomerPageSchema,
+        headers=("Link",),
+    )
     def get(self, call: Read, query: dict[str, Any]) -> Answer:
         """List customers
 
@@ -102,9 +107,7 @@ class OneCustomer(MethodView):
         )
         return _shown(record)
 
-    @blp.writes(
-        "delete_customer", scope="customers:write", answer=None, status=HTTPStatus.NO_CONTENT, refuses=(404,), versioned=True
-    )
+    @blp.writes("delete_customer", scope="customers:write", answer=None, status=HTTPStatus.NO_CONTENT, refuses=(404,), versioned=True)
     def delete(self, call: Write, customer_id: UUID) -> Answer:
         """Delete a customer
 
@@ -195,7 +198,12 @@ class CustomerByKey(MethodView):
         return answer
 
     @blp.writes(
-        "detach_external_id", scope="customers:write", answer=None, status=HTTPStatus.NO_CONTENT, refuses=(404, 410), versioned=True
+        "detach_external_id",
+        scope="customers:write",
+        answer=None,
+        status=HTTPStatus.NO_CONTENT,
+        refuses=(404, 410),
+        versioned=True,
     )
     def delete(self, call: Write, source: str, external_id: str) -> Answer:
         """Detach an external id from its customer
@@ -211,7 +219,7 @@ def _shown(record: CustomerRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Ans
     return Answer(record, status=status, tag=record.tag, headers=headers)
 
 
-def _key(source: str, external_id: str) -> CustomerKey:
+def _key(source: str, external_id: str) -> ExternalKey:
     faults = []
     for name, check, value in (("source", fields.check_source, source), ("external_id", fields.clean_external_id, external_id)):
         try:
@@ -220,4 +228,4 @@ def _key(source: str, external_id: str) -> CustomerKey:
             faults.append(FieldFault(f"path.{name}", fault.code, fault.detail))
     if faults:
         raise Invalid(faults)
-    return CustomerKey(source, fields.clean_external_id(external_id))
+    return ExternalKey(source, fields.clean_external_id(external_id))

@@ -9,8 +9,8 @@ import marshmallow
 from app.core import limits
 from app.core.faults import Fault
 from app.core.search import SearchQuery, parse_query
-from app.customers.keys import CustomerKey
 from app.customers.listing import SORTS
+from app.customers.record import ExternalKey
 from app.web import fields
 from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema
 
@@ -62,7 +62,9 @@ class CustomerMetricsSchema(AnswerSchema):
     last_outbound_at = fields.Timestamp(allow_none=True)
     order_count = fields.Whole(least=0)
     order_total = marshmallow.fields.Dict(
-        keys=fields.Parsed(str), values=fields.Parsed(str), metadata={"description": "`{currency: amount}`, the amount a decimal string."}
+        keys=fields.Parsed(str),
+        values=fields.Parsed(str),
+        metadata={"description": "`{currency: amount}`, the amount a decimal string."},
     )
     first_order_at = fields.Timestamp(allow_none=True)
     last_order_at = fields.Timestamp(allow_none=True)
@@ -172,11 +174,11 @@ def _search(value: str) -> SearchQuery:
     return parse_query(value)
 
 
-def _key(value: str) -> CustomerKey:
+def _key(value: str) -> ExternalKey:
     source, colon, external_id = value.partition(":")
     if not colon:
         raise Fault("wrong_shape", "This has to be <source>:<id>.")
-    return CustomerKey(fields.check_source(source), fields.clean_external_id(external_id))
+    return ExternalKey(fields.check_source(source), fields.clean_external_id(external_id))
 
 
 def _names(value: str) -> tuple[str, ...]:
@@ -185,7 +187,6 @@ def _names(value: str) -> tuple[str, ...]:
     if unknown:
         raise Fault("unknown_field", f"There is no field {unknown[0][:64]!r}.")
     return names
-
 
 
 class CustomerPageQuerySchema(PageQuerySchema):
@@ -212,13 +213,18 @@ class CustomerPageQuerySchema(PageQuerySchema):
     sort = fields.Choice(*_SORT_CHOICES, load_default="-created_at", metadata={"default": "-created_at"})
     count = fields.Choice("exact", load_default=None, metadata={"description": "`exact` adds `total`."})
     fields_ = fields.Parsed(
-        _names, data_key="fields", load_default=None, metadata={"description": "Names of fields, separated by commas; `id` is always there."}
+        _names,
+        data_key="fields",
+        load_default=None,
+        metadata={"description": "Names of fields, separated by commas; `id` is always there."},
     )
 
 
 class RestoreQuerySchema(QuerySchema):
     deleted = fields.Choice(
-        "restore", load_default=None, metadata={"description": "`restore`: a deleted customer comes back by this write; else it is 410."}
+        "restore",
+        load_default=None,
+        metadata={"description": "`restore`: a deleted customer comes back by this write; else it is 410."},
     )
 
 

@@ -14,8 +14,7 @@ from app.core.errors import Conflict, FieldFault, Invalid, NotFound, Outrun
 from app.core.ids import new_id
 from app.core.preconditions import Precondition
 from app.customers import keys, merging, queries, service, writing
-from app.customers.keys import CustomerKey
-from app.customers.record import CustomerRecord
+from app.customers.record import CustomerRecord, ExternalKey
 from app.db.unit_of_work import UnitOfWork
 
 # Any: values of a customer's fields.
@@ -44,7 +43,7 @@ class Synced:
     outcome: Outcome
 
 
-def get(db: Connection, *, key: CustomerKey) -> CustomerRecord:
+def get(db: Connection, *, key: ExternalKey) -> CustomerRecord:
     """Raises NotFound, or Gone where it is deleted."""
     customer_id = queries.get_customer_id_by_key(db, key.source, key.external_id)
     if customer_id is None:
@@ -53,7 +52,14 @@ def get(db: Connection, *, key: CustomerKey) -> CustomerRecord:
 
 
 def upsert(
-    unit: UnitOfWork, caller: Caller, *, key: CustomerKey, data: Mapping[str, Any], mode: Mode, restore: bool, precondition: Precondition
+    unit: UnitOfWork,
+    caller: Caller,
+    *,
+    key: ExternalKey,
+    data: Mapping[str, Any],
+    mode: Mode,
+    restore: bool,
+    precondition: Precondition,
 ) -> Synced:
     """The customer that `key` stands for, made or changed by the merge patch `data`. With `restore` a deleted one comes back by it.
 
@@ -79,7 +85,7 @@ def upsert(
     return Synced(after, Outcome.UNCHANGED if after is before else Outcome.UPDATED)
 
 
-def detach(unit: UnitOfWork, caller: Caller, *, key: CustomerKey, precondition: Precondition) -> None:
+def detach(unit: UnitOfWork, caller: Caller, *, key: ExternalKey, precondition: Precondition) -> None:
     """Take the external id away from its customer. Raises NotFound, Gone, PreconditionRequired, PreconditionFailed."""
     before = _lock_by_key(unit, key)
     if before is None:
@@ -89,7 +95,7 @@ def detach(unit: UnitOfWork, caller: Caller, *, key: CustomerKey, precondition: 
     writing.change(unit, caller, before=before, patch={"external_ids": {key.source: None}})
 
 
-def _lock_by_key(unit: UnitOfWork, key: CustomerKey) -> CustomerRecord | None:
+def _lock_by_key(unit: UnitOfWork, key: ExternalKey) -> CustomerRecord | None:
     """Two statements and no join: keys and customers may live on different nodes."""
     customer_id = queries.get_customer_id_by_key(unit.connection, key.source, key.external_id)
     if customer_id is None:
@@ -101,7 +107,7 @@ def _lock_by_key(unit: UnitOfWork, key: CustomerKey) -> CustomerRecord | None:
     return record
 
 
-def _create(unit: UnitOfWork, caller: Caller, key: CustomerKey, data: Mapping[str, Any]) -> CustomerRecord:
+def _create(unit: UnitOfWork, caller: Caller, key: ExternalKey, data: Mapping[str, Any]) -> CustomerRecord:
     # Where the customer was first heard of, unless the caller knows better.
     values = merging.DEFAULTS | merging.merge(merging.DEFAULTS, {"source": key.source, **data})
     values["external_ids"] = {**values["external_ids"], key.source: key.external_id}
@@ -116,7 +122,7 @@ def _is_stale(before: CustomerRecord, data: Mapping[str, Any]) -> bool:
     return sent is not None and stored is not None and bool(sent < stored)
 
 
-def _refuse_other_id(key: CustomerKey, data: Mapping[str, Any]) -> None:
+def _refuse_other_id(key: ExternalKey, data: Mapping[str, Any]) -> None:
     """The address says which id the customer has at its source; a body that says otherwise is a mistake, whichever is meant.
 
     `external_ids: null` would detach every id, and so this one.

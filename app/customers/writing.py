@@ -16,13 +16,26 @@ from app.db.unit_of_work import UnitOfWork
 
 # Any: values of a customer's fields.
 
-_NO_METRICS: Mapping[str, Any] = {**dict.fromkeys(METRICS), "contact_count": 0, "order_count": 0, "order_total": {}, "metrics_version": 0}
+_NO_METRICS: Mapping[str, Any] = {
+    **dict.fromkeys(METRICS),
+    "contact_count": 0,
+    "order_count": 0,
+    "order_total": {},
+    "metrics_version": 0,
+}
 
 
 def insert(unit: UnitOfWork, caller: Caller, *, customer_id: UUID, values: Mapping[str, Any]) -> CustomerRecord:
     """Write a new customer whose external ids are claimed already."""
     record = CustomerRecord(
-        **values, **_NO_METRICS, id=customer_id, version=1, created_at=unit.now, updated_at=unit.now, deleted_at=None, xid=unit.xid
+        **values,
+        **_NO_METRICS,
+        id=customer_id,
+        version=1,
+        created_at=unit.now,
+        updated_at=unit.now,
+        deleted_at=None,
+        xid=unit.xid,
     )
     queries.insert_customer(unit.connection, {**_columns(record), **merging.derived(values)})
     told = {name: getattr(record, name) for name in TOLD}
@@ -87,5 +100,3 @@ def _write(unit: UnitOfWork, caller: Caller, kind: str, before: CustomerRecord, 
 
 def _columns(record: CustomerRecord) -> dict[str, Any]:
     return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-
-

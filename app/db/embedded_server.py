@@ -152,9 +152,7 @@ class Server:
 
 
 def connect(place: Place, database: str) -> psycopg.Connection:
-    return psycopg.connect(
-        host=str(place.socket_dir), port=PORT, user="postgres", dbname=database, autocommit=True, connect_timeout=10
-    )
+    return psycopg.connect(host=str(place.socket_dir), port=PORT, user="postgres", dbname=database, autocommit=True, connect_timeout=10)
 
 
 def connects(place: Place, database: str) -> bool:

@@ -91,5 +91,3 @@ def _opens(known: _Known, secret: str) -> bool:
     if known.previous_secret_hash is None or known.previous_expires_at is None or known.previous_expires_at <= now:
         return False
     return hmac.compare_digest(known.previous_secret_hash, given)
-
-

@@ -10,16 +10,18 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, text, update
 
 from app.db import keyset
+from app.db.base import table_of
 from app.tokens.models import Token
 
 # Any: the columns of a row.
-_COLUMNS = tuple(Token.__table__.columns)
+_TOKENS = table_of(Token)
+_COLUMNS = tuple(_TOKENS.columns)
 _BY_ID = select(*_COLUMNS).where(Token.id == bindparam("key"))
 _LOCKED = _BY_ID.with_for_update()
-_INSERT = insert(Token.__table__)
+_INSERT = insert(_TOKENS)
 # Coarse on purpose: a busy token costs one write a minute and not one a request.
 _TOUCH = (
-    update(Token.__table__)
+    update(_TOKENS)
     .where(
         Token.id == bindparam("key"),
         or_(Token.last_used_at.is_(None), Token.last_used_at < func.now() - text("interval '1 minute'")),
@@ -51,7 +53,7 @@ def insert_token(db: Connection, values: Mapping[str, Any]) -> None:
 
 
 def update_token(db: Connection, token_id: UUID, values: Mapping[str, Any]) -> None:
-    db.execute(update(Token.__table__).where(Token.id == token_id).values(**values))
+    db.execute(update(_TOKENS).where(Token.id == token_id).values(**values))
 
 
 def touch_token(db: Connection, token_id: UUID) -> None:
@@ -60,4 +62,4 @@ def touch_token(db: Connection, token_id: UUID) -> None:
 
 
 def delete_token(db: Connection, token_id: UUID) -> None:
-    db.execute(delete(Token.__table__).where(Token.id == token_id))
+    db.execute(delete(_TOKENS).where(Token.id == token_id))

@@ -93,7 +93,12 @@ class OneToken(MethodView):
 @blp.route("/<id:token_id>/rotate")
 class Rotation(MethodView):
     @blp.writes(
-        "rotate_token", scope="tokens:manage", body=TokenRotateSchema, body_required=False, answer=TokenWithSecretSchema, refuses=(404,)
+        "rotate_token",
+        scope="tokens:manage",
+        body=TokenRotateSchema,
+        body_required=False,
+        answer=TokenWithSecretSchema,
+        refuses=(404,),
     )
     def post(self, call: Write, token_id: UUID, body: dict[str, Any]) -> Answer:
         """Give a token a new secret

@@ -13,7 +13,12 @@ from app.web.schemas import AnswerSchema, PageQuerySchema, Schema
 class TokenCreateSchema(Schema):
     name = fields.Line(limits.TOKEN_NAME_MAX, required=True, metadata={"description": "What the token is for; for people."})
     scopes = fields.Items(
-        fields.Choice(*SCOPES, ALL_SCOPES), most=len(SCOPES) + 1, least=1, unique=True, required=True, metadata={"description": "`*` for all."}
+        fields.Choice(*SCOPES, ALL_SCOPES),
+        most=len(SCOPES) + 1,
+        least=1,
+        unique=True,
+        required=True,
+        metadata={"description": "`*` for all."},
     )
     expires_at = fields.Timestamp(load_default=None, allow_none=True, metadata={"description": "Never, where null."})
 

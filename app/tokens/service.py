@@ -34,9 +34,7 @@ class ShownToken:
     token: str | None = None
 
 
-def create(
-    unit: UnitOfWork, caller: Caller, *, name: str, scopes: Sequence[str], expires_at: datetime | None
-) -> ShownToken:
+def create(unit: UnitOfWork, caller: Caller, *, name: str, scopes: Sequence[str], expires_at: datetime | None) -> ShownToken:
     """A new token. Raises Forbidden for a scope that the caller lacks, Invalid where it would be expired from the start."""
     _refuse_scopes_not_held(caller, scopes)
     if expires_at is not None and expires_at <= unit.now:

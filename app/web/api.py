@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import flask_smorest
 from flask import Flask, Response, current_app, request
@@ -26,7 +26,7 @@ from app.db.engines import Database
 from app.db.unit_of_work import UnitOfWork
 from app.web import auth, context, dump, etags, gate, problems
 from app.web.answers import Answer
-from app.web.document import COMMON_PROBLEMS, DESCRIPTION, DocumentMixin, Plugin, header_docs
+from app.web.document import COMMON_PROBLEMS, DESCRIPTION, IF_MATCH, IF_NONE_MATCH, DocumentMixin, Plugin, header_docs
 from app.web.paging import Cursors
 from app.web.schemas import ProblemSchema, QuerySchema, Schema, load_body, load_query
 
@@ -116,9 +116,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
                     return _finish(Response(status=HTTPStatus.NOT_MODIFIED), result)
                 return _respond(result, HTTPStatus.OK, answer)
 
-            self._describe(
-                run, operation_id, scope, HTTPStatus.OK, answer, query=query, refuses=refuses, headers=headers, tagged=tagged
-            )
+            self._describe(run, operation_id, scope, HTTPStatus.OK, answer, query=query, refuses=refuses, headers=headers, tagged=tagged)
             return run  # type: ignore[return-value]  # the same view to its callers, wrapped
 
         return decorate
@@ -151,12 +149,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
             def run(resource: Any, **arguments: Any) -> Response:
                 caller = _admit(scope)
                 here = runtime()
-                bounds = {"max_bytes": here.config.max_body_bytes, "seconds": here.config.body_timeout}
+                bounds = gate.Bounds(max_bytes=here.config.max_body_bytes, seconds=here.config.body_timeout)
                 if body_schema is not None:
-                    sent = gate.read_object(request, **bounds) if body_required or gate.has_body(request) else {}
+                    sent = gate.read_object(request, bounds) if body_required or gate.has_body(request) else {}
                     arguments["body"] = load_body(body_schema, sent)
                 else:
-                    gate.refuse_body(request, **bounds)
+                    gate.refuse_body(request, bounds)
                 parameters = load_query(query_schema, gate.read_query(request))
                 if query is not None:
                     arguments["query"] = parameters
@@ -231,13 +229,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
             "security": [{"token": [scope] if scope else []}],
             "responses": {number: HTTPStatus(number).name for number in sorted(statuses)},
         }
-        if versioned:
-            manual["parameters"] = ["IfMatch"]
-        elif tagged:
-            manual["parameters"] = ["IfNoneMatch"]
+        conditional = [IF_MATCH] if versioned else []
+        if tagged and not versioned:
+            conditional = [IF_NONE_MATCH]
             manual["responses"][304] = "NOT_MODIFIED"
         run._apidoc = deepcopy(documented._apidoc)  # type: ignore[attr-defined]  # where smorest looks for it
         run._apidoc["manual_doc"] = manual  # type: ignore[attr-defined]
+        # Beside the parameters of the query: in `manual_doc` the list would replace theirs.
+        run._apidoc.setdefault("arguments", {}).setdefault("parameters", []).extend(conditional)  # type: ignore[attr-defined]
 
 
 class _NoQuerySchema(QuerySchema):
@@ -276,7 +275,7 @@ def _finish(response: Response, result: Answer) -> Response:
     return response
 
 
-def _raise_meaning(error: Exception, *, reading: bool) -> None:
+def _raise_meaning(error: Exception, *, reading: bool) -> NoReturn:
     told = failures.meaning(error, reading=reading)
     if told is None:
         raise error

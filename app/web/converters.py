@@ -48,9 +48,15 @@ def install(app: Flask) -> None:
 def describe(api: Any) -> None:  # Any: flask_smorest ships no types
     api.register_converter(IdConverter, lambda _: {"type": "string", "format": "uuid"})
     api.register_converter(
-        SourceConverter, lambda _: {"type": "string", "maxLength": limits.SOURCE_MAX, "pattern": f"^[a-z0-9_.-]{{1,{limits.SOURCE_MAX}}}$"}
+        SourceConverter,
+        lambda _: {"type": "string", "maxLength": limits.SOURCE_MAX, "pattern": f"^[a-z0-9_.-]{{1,{limits.SOURCE_MAX}}}$"},
     )
     api.register_converter(
         ExternalIdConverter,
-        lambda _: {"type": "string", "minLength": 1, "maxLength": limits.EXTERNAL_ID_MAX, "description": "Percent-encoded; slashes may stand as they are."},
+        lambda _: {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": limits.EXTERNAL_ID_MAX,
+            "description": "Percent-encoded; slashes may stand as they are.",
+        },
     )

@@ -20,11 +20,17 @@ COMMON_PROBLEMS = (400, 401, 406, 422, 500, 503)
 _TEXT = {"type": "string"}
 
 HEADERS: Mapping[str, dict[str, Any]] = {
-    "X-Request-Id": {"description": "The id under which the log has this request; the caller's own where one was sent.", "schema": _TEXT},
+    "X-Request-Id": {
+        "description": "The id under which the log has this request; the caller's own where one was sent.",
+        "schema": _TEXT,
+    },
     "ETag": {"description": '`"<version>"`, for customers `"<version>.<metrics_version>"`.', "schema": _TEXT},
     "Location": {"description": "The address of what was made.", "schema": _TEXT},
     "Link": {"description": '`<address>; rel="next"` where there is a next page.', "schema": _TEXT},
-    "Kehu-Position": {"description": "The place of this write's event in the feed; absent where nothing changed.", "schema": _TEXT},
+    "Kehu-Position": {
+        "description": "The place of this write's event in the feed; absent where nothing changed.",
+        "schema": _TEXT,
+    },
     "Kehu-Stale": {
         "description": "`true`: what is stored is newer by `source_updated_at`, so nothing was changed.",
         "schema": {"type": "string", "enum": ["true"]},
@@ -32,6 +38,19 @@ HEADERS: Mapping[str, dict[str, Any]] = {
     "WWW-Authenticate": {"description": "The scheme to use: Bearer.", "schema": _TEXT},
     "Allow": {"description": "The methods that this address takes.", "schema": _TEXT},
     "Retry-After": {"description": "Seconds after which to send the same request again.", "schema": {"type": "integer"}},
+}
+
+IF_MATCH: dict[str, Any] = {
+    "in": "header",
+    "name": "If-Match",
+    "schema": _TEXT,
+    "description": "The ETag that was read: where something else is stored by now, 412 and nothing is changed.",
+}
+IF_NONE_MATCH: dict[str, Any] = {
+    "in": "header",
+    "name": "If-None-Match",
+    "schema": _TEXT,
+    "description": "An ETag: 304 where it is still the true one.",
 }
 
 _HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
@@ -56,7 +75,7 @@ class _Converter(OpenAPIConverter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.add_attribute_function(_field_openapi)
+        self.add_attribute_function(_field_openapi)  # type: ignore[no-untyped-call]  # apispec types this one not
 
     def field2default(self, field: Any, **kwargs: Any) -> dict[str, Any]:
         # None says that a parameter was not sent; as a default it would contradict the parameter's own type.
@@ -89,7 +108,10 @@ class DocumentMixin:
         for name, described in HEADERS.items():
             self.spec.components.header(name, described)
         for status in http.HTTPStatus:
-            response: dict[str, Any] = {"description": _description(status), "headers": header_docs(_HEADERS_OF_PROBLEMS.get(status, ()))}
+            response: dict[str, Any] = {
+                "description": _description(status),
+                "headers": header_docs(_HEADERS_OF_PROBLEMS.get(status, ())),
+            }
             if status >= 400:
                 response["content"] = {problems.MIMETYPE: {"schema": ProblemSchema}}
             if status == http.HTTPStatus.NOT_MODIFIED:
@@ -102,20 +124,7 @@ class DocumentMixin:
         )
 
     def _register_etag_headers(self) -> None:
-        self.spec.components.parameter(
-            "IfMatch",
-            "header",
-            {
-                "name": "If-Match",
-                "schema": _TEXT,
-                "description": "The ETag that was read: where something else is stored by now, 412 and nothing is changed.",
-            },
-        )
-        self.spec.components.parameter(
-            "IfNoneMatch",
-            "header",
-            {"name": "If-None-Match", "schema": _TEXT, "description": "An ETag: 304 where it is still the true one."},
-        )
+        """Conditional headers are parameters of the operations that take them."""
 
     def _register_pagination_header(self) -> None:
         """Pages are in the envelope and in `Link`; smorest's own header stays out of the document."""
@@ -124,7 +133,12 @@ class DocumentMixin:
         """The parts that belong to no operation; to be called once, before the blueprints are registered."""
         self.spec.components.security_scheme(
             "token",
-            {"type": "http", "scheme": "bearer", "bearerFormat": "kehu_<id>_<secret><checksum>", "description": "Made by `kehu tokens create`."},
+            {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "kehu_<id>_<secret><checksum>",
+                "description": "Made by `kehu tokens create`.",
+            },
         )
         converters.describe(self)
 

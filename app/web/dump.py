@@ -44,20 +44,21 @@ def selected(kind: type[Schema], names: tuple[str, ...] | None) -> Dump:
 
 
 def _compile(schema: Schema, getter: Callable[..., Callable[[Any], Any]]) -> Dump:
-    inner = {name: dump for name, field in schema.dump_fields.items() if (dump := _inner(field)) is not None}
-    same_row = {name for name, field in schema.dump_fields.items() if isinstance(field, fields.SameRow)}
-    names = tuple(name for name in schema.dump_fields if name not in same_row)
-    read = getter(*names)
-    if len(names) == 1:
-        read_one = read
-        read = lambda row: (read_one(row),)  # noqa: E731  a getter of one name gives the value itself
-    if not inner:
-        return lambda row: dict(zip(names, read(row), strict=True))
+    same_row = {
+        name: _compile(_schema(field), attrgetter) for name, field in schema.dump_fields.items() if isinstance(field, fields.SameRow)
+    }
+    sources = {name: field.attribute or name for name, field in schema.dump_fields.items() if name not in same_row}
+    nested = {name: found for name in sources if (found := _inner(schema.dump_fields[name])) is not None}
+    names = tuple(sources)
+    # One name more than there is, since a getter of a single name gives no tuple.
+    read = getter(*sources.values(), *list(sources.values())[:1])
 
     def dump(row: Any) -> dict[str, Any]:
-        values = dict(zip(names, read(row), strict=True))
-        for name, below in inner.items():
-            values[name] = below(row if name in same_row else values[name])
+        values = dict(zip(names, read(row), strict=False))
+        for name, below in nested.items():
+            values[name] = below(values[name])
+        for name, below in same_row.items():
+            values[name] = below(row)
         return values
 
     return dump
@@ -65,12 +66,17 @@ def _compile(schema: Schema, getter: Callable[..., Callable[[Any], Any]]) -> Dum
 
 def _inner(field: marshmallow.fields.Field[Any]) -> Callable[[Any], Any] | None:
     """How the value of `field` is dumped, None where orjson writes it as it is."""
-    if isinstance(field, fields.SameRow):
-        return _compile(field.schema, attrgetter)  # type: ignore[arg-type]  # all schemas are ours
     if isinstance(field, marshmallow.fields.Nested):
-        below = _compile(field.schema, itemgetter)  # type: ignore[arg-type]
+        # A part of the same row has attributes like the row; any other part is a dict, as it came from jsonb.
+        below = _compile(_schema(field), attrgetter if isinstance(field, fields.SameRow) else itemgetter)
         return lambda value: None if value is None else below(value)
     if isinstance(field, marshmallow.fields.List):
         item = _inner(field.inner)
         return None if item is None else lambda values: [item(value) for value in values]
     return None
+
+
+def _schema(field: marshmallow.fields.Nested) -> Schema:
+    schema = field.schema
+    assert isinstance(schema, Schema)
+    return schema

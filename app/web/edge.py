@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -116,7 +116,7 @@ class _Answer:
         self.start(f"{status.value} {status.phrase}", [("Content-Type", problems.MIMETYPE), length, *headers])
         return self.of([payload], None)
 
-    def __iter__(self) -> Iterable[bytes]:
+    def __iter__(self) -> Iterator[bytes]:
         for part in self._body:
             self._bytes += len(part)
             yield part

@@ -204,7 +204,7 @@ class Truth(Strict, fields.Boolean):
         return value
 
 
-class Items(Strict, fields.List):
+class Items(Strict, fields.List[Any]):
     """A list of at most `most` items."""
 
     def __init__(self, inner: fields.Field[Any], *, most: int, least: int = 0, unique: bool = False, **kwargs: Any) -> None:
@@ -298,7 +298,7 @@ def _map(value: Any, most: int, key: Callable[[str], str], item: Callable[[Any],
         except Fault as fault:
             faults[name] = [fault]
     if faults:
-        raise ValidationError(faults)  # type: ignore[arg-type]  # messages may be any object; ours are faults
+        raise ValidationError(faults)
     return result
 
 

@@ -6,6 +6,7 @@ In the order in which the statuses are promised: Accept (406), size (413), type 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -23,19 +24,27 @@ MERGE_PATCH = "application/merge-patch+json"
 _READ_BYTES = 65_536
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a body may be, and within how many seconds it has to arrive."""
+
+    max_bytes: int
+    seconds: float
+
+
 def check_accept(request: Request, offered: str = JSON) -> None:
     """Raises 406 where the caller rules out what this operation answers; problem documents come whatever was asked for."""
-    if "Accept" in request.headers and offered not in request.accept_mimetypes:
+    if "Accept" in request.headers and not request.accept_mimetypes[offered]:
         raise HttpProblem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", offered=offered)
 
 
-def read_object(request: Request, *, max_bytes: int, seconds: float) -> dict[str, Any]:  # Any: JSON
+def read_object(request: Request, bounds: Bounds) -> dict[str, Any]:  # Any: JSON
     """The JSON object in the body. Raises 408, 413, 415 or 400, or Invalid where it is JSON of another kind."""
     declared = request.content_length
-    if declared is not None and declared > max_bytes:
-        raise _too_large(max_bytes)
+    if declared is not None and declared > bounds.max_bytes:
+        raise _too_large(bounds)
     _check_type(request)
-    value = parse(_read(request, max_bytes, seconds))
+    value = parse(_read(request, bounds))
     if not isinstance(value, dict):
         raise Invalid([FieldFault("", "not_an_object", "The body has to be a JSON object.")])
     return value
@@ -45,13 +54,13 @@ def has_body(request: Request) -> bool:
     return bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "").lower()
 
 
-def refuse_body(request: Request, *, max_bytes: int, seconds: float) -> None:
+def refuse_body(request: Request, bounds: Bounds) -> None:
     """For operations that take none: an empty body or `{}` passes, anything else would be ignored in silence and is refused."""
     if not has_body(request):
         return
-    if (request.content_length or 0) > max_bytes:
-        raise _too_large(max_bytes)
-    if _read(request, max_bytes, seconds).strip() not in (b"", b"{}"):
+    if (request.content_length or 0) > bounds.max_bytes:
+        raise _too_large(bounds)
+    if _read(request, bounds).strip() not in (b"", b"{}"):
         raise Invalid([FieldFault("", "body_not_allowed", "This operation takes no body.")])
 
 
@@ -82,7 +91,10 @@ def parse(raw: bytes) -> Any:  # Any: JSON
     # Fewer brackets than levels allowed cannot nest too deep, which spares nearly every body the walk.
     if raw.count(b"[") + raw.count(b"{") > limits.NESTING_MAX and not _is_shallow(value):
         raise HttpProblem(
-            HTTPStatus.BAD_REQUEST, "malformed_json", reason=f"nested deeper than {limits.NESTING_MAX} levels", max_depth=limits.NESTING_MAX
+            HTTPStatus.BAD_REQUEST,
+            "malformed_json",
+            reason=f"nested deeper than {limits.NESTING_MAX} levels",
+            max_depth=limits.NESTING_MAX,
         )
     return value
 
@@ -111,12 +123,12 @@ def _check_type(request: Request) -> None:
         raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", offered=JSON)
 
 
-def _read(request: Request, max_bytes: int, seconds: float) -> bytes:
-    """The whole body, within `seconds` from now: a body that drips would otherwise hold its thread as long as it likes."""
+def _read(request: Request, bounds: Bounds) -> bytes:
+    """The whole body, within `bounds.seconds` from now: a body that drips would otherwise hold its thread as long as it likes."""
     stream = request.environ["wsgi.input"]
     socket = request.environ.get("gunicorn.socket")
     remaining = request.content_length
-    until = time.monotonic() + seconds
+    until = time.monotonic() + bounds.seconds
     parts: list[bytes] = []
     size = 0
     before = socket.gettimeout() if socket is not None else None
@@ -129,17 +141,17 @@ def _read(request: Request, max_bytes: int, seconds: float) -> bytes:
                 break
             parts.append(part)
             size += len(part)
-            if size > max_bytes:
-                raise _too_large(max_bytes)
+            if size > bounds.max_bytes:
+                raise _too_large(bounds)
             if time.monotonic() > until:
                 raise TimeoutError
     except TimeoutError as error:
-        raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", seconds=seconds) from error
+        raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", seconds=bounds.seconds) from error
     finally:
         if socket is not None:
             socket.settimeout(before)
     return b"".join(parts)
 
 
-def _too_large(max_bytes: int) -> HttpProblem:
-    return HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", max_bytes=max_bytes)
+def _too_large(bounds: Bounds) -> HttpProblem:
+    return HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", max_bytes=bounds.max_bytes)

@@ -36,5 +36,5 @@ def _registry() -> CollectorRegistry:
     if _SHARED_DIR not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client types this one not
     return registry

@@ -55,13 +55,25 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "The address names `{source}:{external_id}`, the body gives this source another id or none.",
     ),
     "last_token": ("Last token", "This is the only token that may manage tokens; make another one first."),
-    "version_mismatch": ("Version mismatch", "The stored version is not one that `If-Match` or `If-None-Match` allows. Read it again."),
-    "if_match_required": ("If-Match required", "This installation wants every change to carry `If-Match` with the ETag it was read with."),
-    "invalid": ("Invalid input", "{count} of the values sent cannot be taken; `errors` names each."),
+    "version_mismatch": (
+        "Version mismatch",
+        "The stored version is not one that `If-Match` or `If-None-Match` allows. Read it again.",
+    ),
+    "if_match_required": (
+        "If-Match required",
+        "This installation wants every change to carry `If-Match` with the ETag it was read with.",
+    ),
+    "invalid": ("Invalid input", "Some of the values sent cannot be taken; `errors` names each."),
     "query_too_dear": ("Query too dear", "The query took longer than a request may. Narrow it by a filter that an index serves."),
-    "database_unavailable": ("Database unavailable", "The database does not answer. Nothing was changed, or the same request sent again is safe."),
+    "database_unavailable": (
+        "Database unavailable",
+        "The database does not answer. Nothing was changed, or the same request sent again is safe.",
+    ),
     "database_busy": ("Too busy", "The database is too busy, or another write holds this row. Send the same request again."),
-    "commit_unconfirmed": ("Commit unconfirmed", "The database could not confirm the write on its standby. Send the same request again."),
+    "commit_unconfirmed": (
+        "Commit unconfirmed",
+        "The database could not confirm the write on its standby. Send the same request again.",
+    ),
     "server_busy": ("Too busy", "This process has as many requests as it can take. Send the same request again."),
     "bad_request": ("Bad request", "The request is not well-formed HTTP, or its address is not UTF-8."),
     "malformed_json": ("Malformed JSON", "The body is not JSON that can be taken: {reason}."),
@@ -69,7 +81,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "method_not_allowed": ("Method not allowed", "This address takes {allowed}."),
     "body_too_large": ("Body too large", "The body may have {max_bytes} bytes."),
     "body_timeout": ("Body too slow", "The body did not arrive within {seconds} seconds."),
-    "unsupported_media_type": ("Unsupported media type", "Send the body as `{offered}` in UTF-8, not compressed; curl needs `-H 'Content-Type: …'`."),
+    "unsupported_media_type": (
+        "Unsupported media type",
+        "Send the body as `{offered}` in UTF-8, not compressed; curl needs `-H 'Content-Type: …'`.",
+    ),
     "internal": ("Internal error", "Something is wrong on our side; the log holds it under this request_id."),
 }
 
@@ -85,25 +100,26 @@ class HttpProblem(Exception):
         self.data = data
 
 
-def document(status: int, code: str, *, request_id: str, data: Mapping[str, object] | None = None, **members: object) -> dict[str, Any]:
+def document(status: int, code: str, *, request_id: str, data: Mapping[str, object] | None = None) -> dict[str, Any]:
     """The problem document of `code`; `data` fills the sentence and stands in the document beside it."""
-    title, sentence = _SENTENCES.get(code, (HTTPStatus(status).phrase, HTTPStatus(status).description or HTTPStatus(status).phrase))
+    named = HTTPStatus(status)
+    title, sentence = _SENTENCES.get(code, (named.phrase, named.description or named.phrase))
     known = {key: value for key, value in (data or {}).items() if value is not None}
     return {
         "type": f"urn:kehu:problem:{code}",
         "title": title,
         "status": int(status),
-        "detail": sentence.format_map(_Blank(known | members)),
+        "detail": sentence.format_map(_Blank(known)),
         "code": code,
         "request_id": request_id,
         **known,
     }
 
 
-def answer(status: int, code: str, *, headers: Mapping[str, str] | None = None, extra: Mapping[str, Any] | None = None, **data: object) -> Response:
-    """A response that carries the document; `extra` joins it without a part in the sentence."""
-    body = document(status, code, request_id=current_request_id(), data=data, count=len((extra or {}).get("errors", ())))
-    response = Response(orjson.dumps({**body, **(extra or {})}, option=orjson.OPT_UTC_Z, default=str), status=status, mimetype=MIMETYPE)
+def answer(status: int, code: str, data: Mapping[str, object] | None = None, *, headers: Mapping[str, str] | None = None) -> Response:
+    """A response that carries the document."""
+    body = document(status, code, request_id=current_request_id(), data=data)
+    response = Response(orjson.dumps(body, option=orjson.OPT_UTC_Z, default=str), status=status, mimetype=MIMETYPE)
     response.headers.update(headers or {})
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -113,7 +129,7 @@ def of_error(error: errors.KehuError) -> Response:
     """The answer to a domain error."""
     status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
     if isinstance(error, errors.Invalid):
-        return answer(status, error.code, extra={"errors": [asdict(fault) for fault in error.faults]})
+        return answer(status, error.code, {"errors": [asdict(fault) for fault in error.faults]})
     headers = {}
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = WWW_AUTHENTICATE
@@ -122,7 +138,7 @@ def of_error(error: errors.KehuError) -> Response:
     if isinstance(error, errors.Unauthenticated | errors.Forbidden):
         metrics.REFUSED.labels(code=error.code).inc()
         _log.warning("refused", code=error.code, scope=error.data.get("scope"))
-    return answer(status, error.code, headers=headers, **error.data)
+    return answer(status, error.code, error.data, headers=headers)
 
 
 def tell_database_failure(error: Exception, told: errors.KehuError) -> None:
@@ -139,7 +155,7 @@ def install(app: Flask) -> None:
 
 
 def _of_http_problem(error: HttpProblem) -> Response:
-    return answer(error.status, error.code, headers=error.headers, **error.data)
+    return answer(error.status, error.code, error.data, headers=error.headers)
 
 
 def _of_http_exception(error: HTTPException) -> Response:
@@ -147,7 +163,7 @@ def _of_http_exception(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return answer(status, "method_not_allowed", headers=headers, allowed=headers.get("Allow"))
+        return answer(status, "method_not_allowed", {"allowed": headers.get("Allow")}, headers=headers)
     code = {404: "not_found", 400: "bad_request", 500: "internal"}.get(status, status.name.lower())
     return answer(status, code, headers=headers)
 

@@ -25,9 +25,9 @@ class Schema(marshmallow.Schema):
     class Meta:
         unknown = marshmallow.RAISE
 
-    error_messages: ClassVar[dict[str, Any]] = {
-        "unknown": _UNKNOWN,
-        "type": Fault("wrong_type", "This has to be an object."),
+    error_messages = {
+        "unknown": _UNKNOWN,  # type: ignore[dict-item]  # marshmallow passes any object on
+        "type": Fault("wrong_type", "This has to be an object."),  # type: ignore[dict-item]
     }
 
 
@@ -47,7 +47,10 @@ class QuerySchema(Schema):
 
 class PageQuerySchema(QuerySchema):
     limit = fields.QueryWhole(
-        least=1, most=limits.PAGE_MAX, load_default=limits.PAGE_DEFAULT, metadata={"description": "Items a page.", "default": limits.PAGE_DEFAULT}
+        least=1,
+        most=limits.PAGE_MAX,
+        load_default=limits.PAGE_DEFAULT,
+        metadata={"description": "Items a page.", "default": limits.PAGE_DEFAULT},
     )
     cursor = fields.Line(2000, load_default=None, metadata={"description": "`next_cursor` of the page before; opaque."})
 

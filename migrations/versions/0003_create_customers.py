@@ -68,18 +68,12 @@ def upgrade() -> None:
     op.create_index("ix_customers_created_at", "customers", ["created_at", "id"])
     op.create_index("ix_customers_updated_at", "customers", ["updated_at", "id"])
     op.create_index("ix_customers_country", "customers", ["country", "updated_at", "id"])
-    op.create_index(
-        "ix_customers_owner", "customers", ["owner", "updated_at", "id"], postgresql_where=sa.text("owner IS NOT NULL")
-    )
-    op.create_index(
-        "ix_customers_email_key", "customers", ["email_key"], postgresql_where=sa.text("email_key IS NOT NULL")
-    )
+    op.create_index("ix_customers_owner", "customers", ["owner", "updated_at", "id"], postgresql_where=sa.text("owner IS NOT NULL"))
+    op.create_index("ix_customers_email_key", "customers", ["email_key"], postgresql_where=sa.text("email_key IS NOT NULL"))
     op.create_index("ix_customers_phone", "customers", ["phone"], postgresql_where=sa.text("phone IS NOT NULL"))
     op.create_index("ix_customers_tags", "customers", ["tags"], postgresql_using="gin")
     op.create_index("ix_customers_search_grams", "customers", ["search_grams"], postgresql_using="gin")
-    op.create_index(
-        "ix_customers_deleted", "customers", ["deleted_at", "id"], postgresql_where=sa.text("deleted_at IS NOT NULL")
-    )
+    op.create_index("ix_customers_deleted", "customers", ["deleted_at", "id"], postgresql_where=sa.text("deleted_at IS NOT NULL"))
 
 
 def downgrade() -> None:

@@ -133,7 +133,7 @@ class TestStart:
 
         assert found == ["off"]
 
-    @pytest.mark.parametrize("name", ["with a space", "with,comma", "with:colon", "n" * 120])
+    @pytest.mark.parametrize("name", ["with a space", "with,comma and:colon"])
     def test_any_path_will_do(self, made: Path, place: Path, name: str) -> None:
         server = embedded.start(copy(made, place / name / "data"))
 
