@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import stat
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +71,34 @@ forwarded_allow_ips = ""
 
 # prometheus_client shares figures between workers through files, and looks at this variable when it is first imported: so here,
 # in the parent of all workers. Files of an earlier run would be added to the figures, hence a fresh directory for each.
+_METRICS_PREFIX = "kehu-metrics-"
+
+
+def _remove_metrics_of_the_killed(parent: Path) -> None:
+    """Removes directories of runs that ended without on_exit: nobody holds their locks any more."""
+    for path in parent.glob(f"{_METRICS_PREFIX}*"):
+        with suppress(OSError):
+            found = path.lstat()
+            # A new one may not have its lock yet.
+            if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode) or time.time() - found.st_mtime < 60:
+                continue
+            lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
 _metrics_dir: str | None = None
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    _metrics_dir = tempfile.mkdtemp(prefix="kehu-metrics-", dir=_memory_dir)
+    _parent = _memory_dir or tempfile.gettempdir()
+    _remove_metrics_of_the_killed(Path(_parent))
+    _metrics_dir = tempfile.mkdtemp(prefix=_METRICS_PREFIX, dir=_parent)
+    # Shared with every worker by the fork, so it is free only when the last of them has ended; and kept over USR2's exec.
+    _lock = os.open(_metrics_dir, os.O_RDONLY)
+    os.set_inheritable(_lock, True)
+    fcntl.flock(_lock, fcntl.LOCK_SH)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_dir
 
 

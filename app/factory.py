@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
+from app.changes import epoch, queries
+from app.changes import routes as changes
 from app.changes.positions import Positions
 from app.config import Config
 from app.core import logs
 from app.customers import routes as customers
+from app.db import failures
 from app.db.engines import Database
+from app.idempotency.store import KeyStore
 from app.tokens import routes as tokens
 from app.tokens.look_up import TokenLookUp
-from app.web import api, converters, docs, edge, health, metrics, problems
+from app.web import api, converters, docs, edge, frame, health, metrics, problems
 from app.web.paging import Cursors
 
-# What is mounted with each service; tokens belong to whoever keeps the customers.
-_BLUEPRINTS = {"customers": (tokens.blp, customers.blp)}
+_MEASURE_SECONDS = 2.0
+
+# What is mounted with each service; tokens and the feed go with the customers.
+_BLUEPRINTS = {"customers": (tokens.blp, customers.blp, changes.blp)}
 
 
 def document() -> dict[str, Any]:
@@ -33,20 +41,38 @@ def create_app(config: Config) -> Flask:
     logs.configure()
     app = Flask("app", static_folder=None)
     database = Database(config)
-    here = api.Runtime(
+    here = frame.Runtime(
         config=config,
         database=database,
         look_up=TokenLookUp(database, config),
-        position_text=Positions(config.secret_key).text,
+        positions=Positions(config.secret_key),
         cursors=Cursors(config.secret_key),
+        keys=KeyStore(database),
+        waiters=threading.Semaphore(max(1, config.threads // 4)),
     )
     edge.install(app)
     problems.install(app)
     converters.install(app)
-    api.install(app, here)
-    health.install(app, database)
-    metrics.install(app, config.metrics_token)
+    frame.install(app, here)
+    health.install(app, database, lambda connection: "restored_unsaid" if epoch.is_behind_its_log(connection) else None)
+    metrics.install(app, config.metrics_token, lambda: _measured(database))
     written = api.document_api(app, [blueprint for name in config.services for blueprint in _BLUEPRINTS[name]])
     docs.install(app, written)
     app.wsgi_app = edge.Edge(app.wsgi_app, edge.Admission(limit=config.threads - 1, wait=config.admission_wait))  # type: ignore[method-assign]
     return app
+
+
+def _measured(database: Database) -> dict[str, tuple[str, float]]:
+    """What only the database knows; nothing where it does not answer, and the figures of the processes are shown all the same."""
+    try:
+        with database.lease(time.monotonic() + _MEASURE_SECONDS) as connection:
+            behind = queries.seconds_behind(connection)
+    except failures.DATABASE_ERRORS:
+        return {"kehu_database_up": ("Whether the database answers", 0)}
+    return {
+        "kehu_database_up": ("Whether the database answers", 1),
+        "kehu_feed_behind_seconds": (
+            "Age of the oldest event that the feed does not show yet, since an older transaction is still running",
+            behind,
+        ),
+    }

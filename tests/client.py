@@ -14,6 +14,7 @@ from app.core.caller import command_line
 from app.db import unit_of_work
 from app.db.unit_of_work import UnitOfWork
 from app.tokens import service
+from tests.contract import checker
 
 
 class Api:
@@ -52,7 +53,9 @@ class Api:
         if json is not None:
             kwargs |= {"data": orjson.dumps(json), "content_type": kwargs.pop("content_type", "application/json")}
         # Buffered, so that the answer is closed, and its place in the process free, before the next call.
-        return self._client.open(path, method=method, headers=sent, buffered=True, **kwargs)
+        response = self._client.open(path, method=method, headers=sent, buffered=True, **kwargs)
+        checker.check(self.app, response)
+        return response
 
 
 def make_token(app: Flask, *scopes: str) -> str:

@@ -1,4 +1,4 @@
-"""Events as plain values, ready to be shown."""
+"""Events as plain values, ready to be shown; what the database keeps as JSON stays text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Row
 
 SOURCE = "urn:kehu"
@@ -21,9 +22,9 @@ class ShownEvent:
     subject: str
     time: datetime
     position: str
-    actor: dict[str, Any]
+    actor: orjson.Fragment
     request_id: str
-    data: dict[str, Any]
+    data: orjson.Fragment
 
 
 def shown(row: Row[Any], position_text: Callable[[tuple[int, int, int]], str]) -> ShownEvent:  # Any: the columns of the log's queries
@@ -34,7 +35,7 @@ def shown(row: Row[Any], position_text: Callable[[tuple[int, int, int]], str]) -
         subject=row.subject,
         time=row.time,
         position=position_text((row.epoch, row.xid, row.id)),
-        actor=row.actor,
+        actor=orjson.Fragment(row.actor),
         request_id=row.request_id,
-        data=row.data,
+        data=orjson.Fragment(row.data),
     )

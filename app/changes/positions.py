@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
-from app.core.signing import Signer
+from app.core.errors import BadPosition
+from app.core.signing import BadSignature, Signer
 
 # Epoch, transaction id, event id: three unsigned 64-bit numbers, big-endian.
 _EVENT = struct.Struct(">QQQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Behind the event `(xid, id)`; `(0, 0)` is the beginning."""
+
+    epoch: int
+    xid: int
+    id: int
 
 
 class Positions:
@@ -19,3 +30,10 @@ class Positions:
     def text(self, position: tuple[int, int, int]) -> str:
         """The text of `(epoch, xid, id)`."""
         return self._signer.sign(_EVENT.pack(*position))
+
+    def read(self, text: str) -> Place:
+        """Raises BadPosition where the text is none of ours."""
+        try:
+            return Place(*_EVENT.unpack(self._signer.read(text)))
+        except (BadSignature, struct.error) as error:
+            raise BadPosition from error

@@ -1,13 +1,20 @@
-"""Reading the log."""
+"""Reading the log.
+
+The order of the log is `(xid, id)`, and it may be read up to the oldest transaction that is still running: what commits later has a
+larger xid, so nothing ever appears behind a reader. One statement asks for that bound and for the events, in one snapshot.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, tuple_
+from sqlalchemy import ARRAY, Connection, Row, Text, bindparam, cast, func, select, text, tuple_
+from sqlalchemy.sql.selectable import TextualSelect
 
 from app.changes.models import Event, FeedEpoch
+from app.db.columns import Xid8
 
 # Any: the columns of a row.
 _SHOWN = (
@@ -17,10 +24,11 @@ _SHOWN = (
     Event.event_id,
     Event.type,
     Event.subject,
-    Event.actor,
+    # As the text that PostgreSQL keeps: it goes out as it is, without a way through Python's objects.
+    cast(Event.actor, Text).label("actor"),
     Event.request_id,
     Event.time,
-    Event.data,
+    cast(Event.data, Text).label("data"),
 )
 _OF_SUBJECT = (
     select(*_SHOWN).where(Event.subject == bindparam("subject")).order_by(Event.xid.desc(), Event.id.desc()).limit(bindparam("count"))
@@ -30,8 +38,98 @@ _OF_SUBJECT_BEFORE = _OF_SUBJECT.where(
 )
 
 
+def _feed(*, narrowed: str, filtered: str) -> TextualSelect:
+    """The statement of a page. `narrowed` is served by an index; `filtered` is asked of each event in a window of :window.
+
+    The window keeps a page's cost the same however rare the types are that are asked for. `last` is the last event looked at:
+    the next page begins there, whether or not that one was asked for. It is an event and not the bound itself, since a crash may give out
+    transaction ids again of which nothing was written.
+    """
+    return text(
+        f"""
+        WITH bound AS MATERIALIZED (
+            SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin, pg_snapshot_xmax(pg_current_snapshot()) AS xmax
+        ), looked_at AS MATERIALIZED (
+            SELECT xid, id FROM events
+            WHERE (xid, id) > (CAST(:xid AS xid8), CAST(:id AS bigint)) AND xid < (SELECT xmin FROM bound) {narrowed}
+            ORDER BY xid, id LIMIT :window
+        ), last AS (
+            SELECT xid, id FROM looked_at ORDER BY xid DESC, id DESC LIMIT 1
+        )
+        SELECT
+            (SELECT epoch FROM feed_epoch) AS epoch, bound.xmax, (SELECT count(*) FROM looked_at) AS looked_at,
+            last.xid AS last_xid, last.id AS last_id,
+            e.xid, e.id, e.event_id, e.type, e.subject, e.actor, e.request_id, e.time, e.data
+        FROM bound LEFT JOIN last ON true LEFT JOIN LATERAL (
+            SELECT xid, id, event_id, type, subject, CAST(actor AS text) AS actor, request_id, time, CAST(data AS text) AS data
+            FROM events
+            WHERE (xid, id) > (CAST(:xid AS xid8), CAST(:id AS bigint)) AND (xid, id) <= (last.xid, last.id) {narrowed} {filtered}
+            ORDER BY xid, id LIMIT :count
+        ) e ON true
+        ORDER BY e.xid, e.id
+        """
+    ).columns(epoch=FeedEpoch.epoch.type, xmax=Xid8, last_xid=Xid8, xid=Xid8, time=Event.time.type, event_id=Event.event_id.type)
+
+
+_BY_SUBJECT = "AND subject = :subject"
+_BY_TYPES = "AND type = ANY(:types)"
+_STATEMENTS = {
+    (by_subject, by_types): _feed(narrowed=_BY_SUBJECT if by_subject else "", filtered=_BY_TYPES if by_types else "").bindparams(
+        *([bindparam("types", type_=ARRAY(Text))] if by_types else [])
+    )
+    for by_subject in (False, True)
+    for by_types in (False, True)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """Events in the feed's order. `last` is the last event looked at, None where there was none; `whole`: there are no more yet."""
+
+    events: Sequence[Row[Any]]
+    last: tuple[int, int] | None
+    whole: bool
+    epoch: int
+    # The first transaction id that was not given out yet.
+    xmax: int
+
+
 def list_events_of_subject(db: Connection, *, subject: str, before: tuple[int, int] | None, count: int) -> Sequence[Row[Any]]:
     """At most `count` events about `subject`, newest first, older than `before` (xid, id)."""
     if before is None:
         return db.execute(_OF_SUBJECT, {"subject": subject, "count": count}).all()
     return db.execute(_OF_SUBJECT_BEFORE, {"subject": subject, "count": count, "xid": before[0], "id": before[1]}).all()
+
+
+def read_feed(
+    db: Connection, *, after: tuple[int, int], types: Sequence[str] | None, subject: str | None, count: int, window: int
+) -> FeedPage:
+    """At most `count` events of the next `window` behind `after` (xid, id), of `types` (None: all) and about `subject` (None: any)."""
+    values: dict[str, Any] = {"xid": str(after[0]), "id": after[1], "count": count, "window": window}
+    if subject is not None:
+        values["subject"] = subject
+    if types is not None:
+        values["types"] = list(types)
+    rows = db.execute(_STATEMENTS[subject is not None, types is not None], values).all()
+    first = rows[0]
+    events = [row for row in rows if row.id is not None]
+    full = len(events) == count
+    last = (first.last_xid, first.last_id) if first.last_xid is not None else None
+    return FeedPage(
+        events=events,
+        # A full page may end before the window does.
+        last=(events[-1].xid, events[-1].id) if full else last,
+        whole=not full and first.looked_at < window,
+        epoch=first.epoch,
+        xmax=first.xmax,
+    )
+
+
+_OLDEST_NOT_SHOWN = select(func.extract("epoch", func.now() - func.min(Event.time))).where(
+    Event.xid >= func.pg_snapshot_xmin(func.pg_current_snapshot(), type_=Xid8())
+)
+
+
+def seconds_behind(db: Connection) -> float:
+    """The age of the oldest event that is written and not yet shown, since an older transaction is still running; else 0."""
+    return float(db.scalar(_OLDEST_NOT_SHOWN) or 0)

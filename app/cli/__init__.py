@@ -7,6 +7,7 @@ import click
 # Under other names than their files: `app.cli.serve` has to stay the module.
 from app.cli.migrate import migrate as migrate_command
 from app.cli.openapi import openapi as openapi_command
+from app.cli.restored import restored as restored_command
 from app.cli.serve import serve as serve_command
 from app.cli.tokens import tokens as tokens_command
 from app.config import ConfigError
@@ -34,3 +35,4 @@ main.add_command(serve_command)
 main.add_command(migrate_command)
 main.add_command(tokens_command)
 main.add_command(openapi_command)
+main.add_command(restored_command)

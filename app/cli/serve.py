@@ -17,12 +17,12 @@ from typing import NoReturn
 
 import click
 
-from app.cli import children
+from app.cli import children, migrate
 from app.cli.children import Child, Program
 from app.cli.tokens import first_token
 from app.config import Config
 from app.core import death_signal
-from app.db import embedded, migrations
+from app.db import embedded
 
 _POLL = 0.2
 # gunicorn of an instance that was killed a moment ago still answers what it had begun.
@@ -60,8 +60,9 @@ def _serve(config: Config) -> int:
             cleanup.callback(server.stop)
         url = server.url if server is not None else config.database_url
         assert url is not None
-        migrations.upgrade(url, config)
-        _show_banner(config, first_token(url, config))
+        migrate.upgrade(url, config)
+        database = "KEHU_DATABASE_URL" if server is None else f"embedded, {server.home}"
+        _show_banner(config.bind, database, first_token(url, config))
         supervisor = _Supervisor(server)
         _on_signals(supervisor.take_signal)
         supervisor.start([children.gunicorn()], _environment(config, url))
@@ -171,9 +172,8 @@ def _environment(config: Config, url: str) -> dict[str, str]:
     }
 
 
-def _show_banner(config: Config, token: str | None) -> None:
-    database = f"embedded, {config.data_dir}" if config.database_url is None else "KEHU_DATABASE_URL"
-    address = f"http://{config.bind}"
+def _show_banner(bind: str, database: str, token: str | None) -> None:
+    address = f"http://{bind}"
     lines = ["", f"  Kehu           {address}", f"  Documentation  {address}/docs", f"  Database       {database}"]
     if token is not None:
         lines += ["", "  The first token, which may do everything. It is shown only now:", "", f"      {token}"]

@@ -6,18 +6,19 @@ import dataclasses
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
 import click
 
+from app.cli import instance
 from app.config import Config
 from app.core.caller import ALL_SCOPES, SCOPES, command_line
 from app.core.errors import NotFound
 from app.core.limits import TOKEN_NAME_MAX
-from app.db import embedded, unit_of_work
+from app.db import unit_of_work
 from app.db.engines import Database
 from app.db.unit_of_work import UnitOfWork
 from app.tokens import queries, service
@@ -121,9 +122,8 @@ def _write(database: Database, config: Config, work: Callable[[UnitOfWork], T]) 
 
 @contextmanager
 def _database() -> Iterator[tuple[Database, Config]]:
-    """The database of this environment; an embedded one is started for the time being where it does not run."""
     config = Config.from_env()
-    with embedded.running(config) if config.database_url is None else nullcontext(config.database_url) as url:
+    with instance.url(config) as url:
         database = Database(dataclasses.replace(config, database_url=url))
         try:
             yield database, config

@@ -33,8 +33,8 @@ class Invalid(KehuError):
 
     code = "invalid"
 
-    def __init__(self, faults: Sequence[FieldFault]) -> None:
-        super().__init__()
+    def __init__(self, faults: Sequence[FieldFault], *, code: str | None = None) -> None:
+        super().__init__(code)
         self.faults = tuple(faults)
 
 
@@ -48,6 +48,18 @@ class BadCursor(KehuError):
     """A cursor that is damaged, or belongs to another query."""
 
     code = "bad_cursor"
+
+
+class BadPosition(KehuError):
+    """A position that is damaged, or from the future."""
+
+    code = "bad_position"
+
+
+class LostPosition(KehuError):
+    """A position of the database's life before a restore."""
+
+    code = "position_of_earlier_life"
 
 
 class Unauthenticated(KehuError):

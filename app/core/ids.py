@@ -3,57 +3,57 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import time
+from collections.abc import Iterator
 from uuid import UUID
 
 # RFC 9562 5.7, https://www.rfc-editor.org/rfc/rfc9562#section-5.7: 48 bits of milliseconds, version, 12 bits, variant, 62 bits.
-# The 74 free bits are, by 6.2 method 1, a counter of 42 (12 above the variant, 30 below) and 32 random ones, as in Python 3.14.
+# Of the 74 free bits, by 6.2 method 1, the 30 below the variant count, starting anew at a random number with each millisecond;
+# the 12 above are random per millisecond, the last 32 per id. The id without those 32 is kept as one number and counted up.
+_MILLISECONDS = 80
 _VERSION_AND_VARIANT = (7 << 76) | (2 << 62)
-_COUNTER_MAX = (1 << 42) - 1
-_LOW_BITS = (1 << 30) - 1
+_ONE = 1 << 32
 
-# The counter starts anew with each millisecond, its highest bit clear, so that 2 ** 41 ids fit in before it overflows.
-_COUNTER_START_MAX = (1 << 41) - 1
+# The counter's highest bit starts clear: at least 2 ** 29 ids fit in. The bit above it is the lower one of the variant, clear in
+# every UUID of RFC 9562, so a counter that overflows shows there.
+_START_MASK = (0xFFF << 64) | (((1 << 29) - 1) << 32)
+_OVERFLOW = 1 << 62
 
-# Random bytes are fetched in blocks: os.urandom costs a system call however few it gives.
-_POOL_SIZE = 4096
+# Random tails are fetched by the thousand: os.urandom costs a system call however little it gives.
+_TAILS = struct.Struct("1024I")
 
 
 class _Generator:
-    """The last time and counter given out, and random bytes in store."""
+    """The last id given out, without its random tail, and tails in store."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._millisecond = 0
-        self._counter = 0
-        self._pool = b""
-        self._position = 0
+        self._last = 0
+        self._tails: Iterator[int] = iter(())
 
     def next(self) -> UUID:
-        now = time.time_ns() // 1_000_000
         with self._lock:
+            now = time.time_ns() // 1_000_000
             if now > self._millisecond:
-                self._millisecond = now
-                self._counter = self._random(6) & _COUNTER_START_MAX
-            elif self._counter < _COUNTER_MAX:
-                # The same millisecond, or a clock that was set back: the last time stays until the clock has passed it.
-                self._counter += 1
+                self._start(now)
             else:
-                self._millisecond += 1
-                self._counter = self._random(6) & _COUNTER_START_MAX
-            millisecond, counter, tail = self._millisecond, self._counter, self._random(4)
-        return UUID(
-            int=(millisecond << 80) | _VERSION_AND_VARIANT | (counter >> 30 << 64) | ((counter & _LOW_BITS) << 32) | tail,
-        )
+                # The same millisecond, or a clock that was set back: the last time stays until the clock has passed it.
+                self._last += _ONE
+                if self._last & _OVERFLOW:
+                    self._start(self._millisecond + 1)
+            tail = next(self._tails, None)
+            if tail is None:
+                self._tails = iter(_TAILS.unpack(os.urandom(_TAILS.size)))
+                tail = next(self._tails)
+            return UUID(int=self._last | tail)
 
-    def _random(self, size: int) -> int:
-        start = self._position
-        if start + size > len(self._pool):
-            self._pool = os.urandom(_POOL_SIZE)
-            start = 0
-        self._position = start + size
-        return int.from_bytes(self._pool[start : start + size], "big")
+    def _start(self, millisecond: int) -> None:
+        random = int.from_bytes(os.urandom(10), "big") & _START_MASK
+        self._millisecond = millisecond
+        self._last = (millisecond << _MILLISECONDS) | _VERSION_AND_VARIANT | random
 
 
 _generator = _Generator()

@@ -5,6 +5,9 @@ from __future__ import annotations
 # Paging.
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
+FEED_PAGE_MAX = 1000
+FEED_WAIT_MAX_SECONDS = 20
+FEED_TYPES_MAX = 50
 
 # JSON.
 NESTING_MAX = 16

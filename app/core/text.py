@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from itertools import groupby
 
 from app.core.faults import Fault
@@ -96,12 +95,10 @@ def _clean(value: str, max_length: int, refused: re.Pattern[str]) -> str:
 
 def _longest_run_of_marks(value: str) -> int:
     # By category, not by combining class: U+0F73 has class 0 and decomposes into two marks that are sorted all the same.
-    runs: Iterator[int] = (sum(1 for _ in run) for mark, run in groupby(map(_is_mark, value)) if mark)
-    return max(runs, default=0)
-
-
-def _is_mark(char: str) -> bool:
-    return unicodedata.category(char)[0] == "M"
+    marks = {char for char in set(value) if unicodedata.category(char)[0] == "M"}
+    if not marks:
+        return 0
+    return max(sum(run) for _, run in groupby(map(marks.__contains__, value)))
 
 
 def _refused_character(char: str) -> Fault:

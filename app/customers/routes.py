@@ -18,7 +18,8 @@ from app.customers.record import CustomerRecord, ExternalKey
 from app.customers.syncing import Mode, Outcome
 from app.web import dump, fields, paging
 from app.web.answers import Answer
-from app.web.api import Blueprint, Read, Write, runtime
+from app.web.api import Blueprint
+from app.web.frame import Read, Write, runtime
 
 blp = Blueprint("customers", __name__, url_prefix="/v1/customers", description="People and organisations")
 
@@ -154,7 +155,7 @@ class Changes(MethodView):
             cursors=here.cursors,
             caller=call.caller,
             query=query,
-            dump=lambda row: show(events.shown(row, here.position_text)),
+            dump=lambda row: show(events.shown(row, here.positions.text)),
             key=lambda row: (row.xid, row.id),
         )
 

@@ -74,6 +74,11 @@ class Server:
         return self._place.url
 
     @property
+    def home(self) -> Path:
+        """Where data and log are: the data directory, or what stands for it where PostgreSQL's account cannot enter that."""
+        return self._place.home
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 

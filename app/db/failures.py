@@ -27,6 +27,11 @@ def sqlstate(error: BaseException) -> str | None:
     return cause.sqlstate if isinstance(cause, psycopg.Error) else None
 
 
+def is_lock_timeout(error: BaseException) -> bool:
+    """Whether somebody else held a lock for longer than we wait."""
+    return sqlstate(error) == _LOCK_NOT_AVAILABLE
+
+
 def is_repeatable(error: BaseException) -> bool:
     """Whether the transaction lost against another one and may simply be run again."""
     return sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED)

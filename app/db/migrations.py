@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -26,11 +28,17 @@ def upgrade(url: str, config: Config) -> None:
 
     Safe to call from several processes at once: an advisory lock lets them take turns.
     """
-    engine = create_engine(url, poolclass=pool.NullPool, connect_args={"connect_timeout": max(2, round(config.connect_timeout))})
-    with engine.connect() as connection:
+    with plain_connection(url, config) as connection:
         _refuse_old_server(connection)
         command.upgrade(_alembic_config(connection), "head")
-    engine.dispose()
+
+
+@contextmanager
+def plain_connection(url: str, config: Config) -> Iterator[Connection]:
+    """A connection without the service's time-outs, for work at the database itself; the caller commits."""
+    engine = create_engine(url, poolclass=pool.NullPool, connect_args={"connect_timeout": max(2, round(config.connect_timeout))})
+    with engine.connect() as connection:
+        yield connection
 
 
 def downgrade(url: str, revision: str) -> None:

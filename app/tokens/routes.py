@@ -19,7 +19,8 @@ from app.tokens.schemas import (
 )
 from app.web import dump, paging
 from app.web.answers import Answer
-from app.web.api import Blueprint, Read, Write, runtime
+from app.web.api import Blueprint
+from app.web.frame import Read, Write, runtime
 
 blp = Blueprint("tokens", __name__, url_prefix="/v1/tokens", description="Access tokens")
 
@@ -50,6 +51,7 @@ class Tokens(MethodView):
         scope="tokens:manage",
         body=TokenCreateSchema,
         answer=TokenWithSecretSchema,
+        holds_secret=True,
         status=HTTPStatus.CREATED,
         headers=("Location",),
     )
@@ -98,6 +100,7 @@ class Rotation(MethodView):
         body=TokenRotateSchema,
         body_required=False,
         answer=TokenWithSecretSchema,
+        holds_secret=True,
         refuses=(404,),
     )
     def post(self, call: Write, token_id: UUID, body: dict[str, Any]) -> Answer:

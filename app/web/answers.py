@@ -18,3 +18,5 @@ class Answer:
     # The inside of the ETag, without quotes.
     tag: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    # Nothing happened yet: a caller who said so waits for it.
+    nothing_yet: bool = False

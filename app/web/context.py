@@ -25,6 +25,8 @@ class RequestContext:
     request_id: str
     trace_id: str | None
     started: float = field(default_factory=time.monotonic)
+    # Seconds spent waiting because the caller asked for it.
+    waited: float = 0.0
     route: str | None = None
     token_id: str | None = None
 

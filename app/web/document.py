@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import http
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Any
 
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
 from app.web import converters, problems
-from app.web.schemas import ProblemSchema
+from app.web.schemas import ProblemSchema, Schema
 
 # Any: the document is JSON.
 
@@ -35,6 +38,10 @@ HEADERS: Mapping[str, dict[str, Any]] = {
         "description": "`true`: what is stored is newer by `source_updated_at`, so nothing was changed.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "Idempotency-Replayed": {
+        "description": "`true`: this is the answer to the first request with this `Idempotency-Key`.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
     "WWW-Authenticate": {"description": "The scheme to use: Bearer.", "schema": _TEXT},
     "Allow": {"description": "The methods that this address takes.", "schema": _TEXT},
     "Retry-After": {"description": "Seconds after which to send the same request again.", "schema": {"type": "integer"}},
@@ -53,6 +60,13 @@ IF_NONE_MATCH: dict[str, Any] = {
     "description": "An ETag: 304 where it is still the true one.",
 }
 
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "A text of your own for this write, such as a UUID: sent again within 24 hours, it is answered and not executed again.",
+}
+
 _HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
 
 DESCRIPTION = """\
@@ -64,6 +78,86 @@ Customers of a company: who they are and by which ids other systems know them. E
 * Every error is an RFC 9457 problem document; `code` is for programs.
 * Every answer carries `X-Request-Id`. `PATCH` and `PUT` bodies are JSON merge patches (RFC 7396).
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the document says of one operation."""
+
+    operation_id: str
+    scope: str | None
+    status: http.HTTPStatus
+    answer: type[Schema] | None
+    body: type[Schema] | None = None
+    body_required: bool = True
+    query: type[Schema] | None = None
+    refuses: Sequence[int] = ()
+    headers: Sequence[str] = ()
+    tagged: bool = False
+    writes: bool = False
+    versioned: bool = False
+    also: Mapping[http.HTTPStatus, str] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> list[int]:
+        """The statuses from 400 on that it may answer."""
+        found = {*COMMON_PROBLEMS, *self.refuses}
+        if self.scope is not None:
+            found.add(403)
+        if self.writes:
+            found |= {408, 413}
+        if self.body is not None:
+            found.add(415)
+        if self.versioned:
+            found |= {412, 428}
+        return sorted(found)
+
+    @property
+    def parameters(self) -> list[dict[str, Any]]:
+        """Headers that the caller may send."""
+        found = [IDEMPOTENCY_KEY] if self.writes else []
+        if self.versioned:
+            found.append(IF_MATCH)
+        elif self.tagged:
+            found.append(IF_NONE_MATCH)
+        return found
+
+
+def described(blueprint: Any, run: Callable[..., Any], operation: Operation) -> Callable[..., Any]:
+    """`run` with its part of the document, written by smorest's own decorators where it has one."""
+    successes = header_docs((*operation.headers, *(("ETag",) if operation.tagged else ())))
+    bare = _copy(run)
+    bare = blueprint.response(operation.status, operation.answer, headers=successes)(bare)
+    for status, meaning in operation.also.items():
+        bare = blueprint.alt_response(status, schema=operation.answer, description=meaning, headers=successes, success=True)(bare)
+    if operation.body is not None:
+        bare = blueprint.arguments(operation.body, required=operation.body_required)(bare)
+    if operation.query is not None:
+        bare = blueprint.arguments(operation.query, location="query")(bare)
+    # Keys have to be numbers: beside smorest's own 422 a "422" would stand as a second one.
+    responses = {number: http.HTTPStatus(number).name for number in operation.problems}
+    if operation.tagged and not operation.versioned:
+        responses[304] = "NOT_MODIFIED"
+    documented: dict[str, Any] = deepcopy(bare._apidoc)
+    documented["manual_doc"] = {
+        "operationId": operation.operation_id,
+        "security": [{"token": [operation.scope] if operation.scope else []}],
+        "responses": responses,
+    }
+    # Beside the parameters of the query: in `manual_doc` the list would replace theirs.
+    documented.setdefault("arguments", {}).setdefault("parameters", []).extend(operation.parameters)
+    run._apidoc = documented  # type: ignore[attr-defined]
+    return run
+
+
+def _copy(run: Callable[..., Any]) -> Callable[..., Any]:
+    """For smorest's decorators to hang the document on; never called."""
+
+    @functools.wraps(run)
+    def copy(*args: Any, **kwargs: Any) -> Any:
+        return run(*args, **kwargs)
+
+    return copy
 
 
 def header_docs(names: Iterable[str]) -> dict[str, dict[str, Any]]:

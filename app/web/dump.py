@@ -66,6 +66,8 @@ def _compile(schema: Schema, getter: Callable[..., Callable[[Any], Any]]) -> Dum
 
 def _inner(field: marshmallow.fields.Field[Any]) -> Callable[[Any], Any] | None:
     """How the value of `field` is dumped, None where orjson writes it as it is."""
+    if isinstance(field, fields.Written):
+        return None
     if isinstance(field, marshmallow.fields.Nested):
         # A part of the same row has attributes like the row; any other part is a dict, as it came from jsonb.
         below = _compile(_schema(field), attrgetter if isinstance(field, fields.SameRow) else itemgetter)

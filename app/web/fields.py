@@ -228,6 +228,13 @@ class Part(Strict, fields.Nested):
     """An object inside an object."""
 
 
+class Written(Part):
+    """An object that the database wrote as JSON; it goes out as it is."""
+
+    def _serialize(self, nested_obj: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # as fields.Nested has it
+        return nested_obj
+
+
 class SameRow(Part):
     """An object in the answer whose values stand beside the others in the row."""
 

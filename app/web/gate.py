@@ -38,6 +38,14 @@ def check_accept(request: Request, offered: str = JSON) -> None:
         raise HttpProblem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", offered=offered)
 
 
+def read_body(request: Request, bounds: Bounds, *, taken: bool, required: bool) -> dict[str, Any] | None:  # Any: JSON
+    """The body of a writing request; None where the operation takes none, `{}` where it may be left out and was."""
+    if not taken:
+        refuse_body(request, bounds)
+        return None
+    return read_object(request, bounds) if required or has_body(request) else {}
+
+
 def read_object(request: Request, bounds: Bounds) -> dict[str, Any]:  # Any: JSON
     """The JSON object in the body. Raises 408, 413, 415 or 400, or Invalid where it is JSON of another kind."""
     declared = request.content_length

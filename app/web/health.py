@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from flask import Flask, Response
-from sqlalchemy import text
+from sqlalchemy import Connection
 
 from app.core.errors import Unavailable
 from app.db import failures, migrations
@@ -16,7 +17,11 @@ from app.web import dump
 _SECONDS = 2.0
 
 
-def install(app: Flask, database: Database) -> None:
+# Whether the database is one to write to, asked with the others; handed in by the factory, None where all is well, else a problem's code.
+Ask = Callable[[Connection], str | None]
+
+
+def install(app: Flask, database: Database, ask: Ask) -> None:
     def live() -> Response:
         """This process answers; says nothing of the database."""
         return _ok()
@@ -26,11 +31,13 @@ def install(app: Flask, database: Database) -> None:
         try:
             with database.lease(time.monotonic() + _SECONDS) as connection:
                 revision = migrations.stored_revision(connection)
-                connection.execute(text("SELECT 1"))
+                if revision != migrations.expected_revision():
+                    raise Unavailable("migrations_missing")
+                objection = ask(connection)
         except failures.DATABASE_ERRORS as error:
             raise Unavailable from error
-        if revision != migrations.expected_revision():
-            raise Unavailable("migrations_missing")
+        if objection is not None:
+            raise Unavailable(objection)
         return _ok()
 
     app.add_url_rule("/livez", "livez", live)

@@ -23,6 +23,8 @@ _log = logs.get(__name__)
 
 STATUSES: dict[type[errors.KehuError], HTTPStatus] = {
     errors.BadCursor: HTTPStatus.BAD_REQUEST,
+    errors.BadPosition: HTTPStatus.BAD_REQUEST,
+    errors.LostPosition: HTTPStatus.GONE,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -38,6 +40,11 @@ STATUSES: dict[type[errors.KehuError], HTTPStatus] = {
 # code -> (title, sentence); a sentence may name the problem's data.
 _SENTENCES: dict[str, tuple[str, str]] = {
     "bad_cursor": ("Bad cursor", "The cursor is damaged, or belongs to another filter, sort or token. Start again without it."),
+    "bad_position": ("Bad position", "The position is damaged, or from the future of this database."),
+    "position_of_earlier_life": (
+        "Position of an earlier life",
+        "The database was restored since this position was given, and what came after it may be lost. Begin again at {restart}.",
+    ),
     "unauthenticated": (
         "No valid token",
         "Send `Authorization: Bearer <token>` with a token that is complete, not expired and not revoked.",
@@ -54,6 +61,15 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "External id differs",
         "The address names `{source}:{external_id}`, the body gives this source another id or none.",
     ),
+    "idempotency_key_reused": (
+        "Idempotency-Key reused",
+        "This `Idempotency-Key` was sent with another request. Take a new one for each write.",
+    ),
+    "idempotency_in_progress": (
+        "Still in progress",
+        "A request with this `Idempotency-Key` is being executed. Send the same again after {retry_after} s.",
+    ),
+    "secret_shown_once": ("Secret shown once", "This write was executed, and its secret was shown then; it belongs to {id}."),
     "last_token": ("Last token", "This is the only token that may manage tokens; make another one first."),
     "version_mismatch": (
         "Version mismatch",
@@ -73,6 +89,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "commit_unconfirmed": (
         "Commit unconfirmed",
         "The database could not confirm the write on its standby. Send the same request again.",
+    ),
+    "migrations_missing": ("Migrations missing", "The database has not had every migration of this version: run `kehu migrate`."),
+    "restored_unsaid": (
+        "Restored, and not said",
+        "The log holds transactions that this server has yet to begin, so it was restored: run `kehu restored`.",
     ),
     "server_busy": ("Too busy", "This process has as many requests as it can take. Send the same request again."),
     "bad_request": ("Bad request", "The request is not well-formed HTTP, or its address is not UTF-8."),
@@ -135,6 +156,8 @@ def of_error(error: errors.KehuError) -> Response:
         headers["WWW-Authenticate"] = WWW_AUTHENTICATE
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after)
+    if "retry_after" in error.data:
+        headers["Retry-After"] = str(error.data["retry_after"])
     if isinstance(error, errors.Unauthenticated | errors.Forbidden):
         metrics.REFUSED.labels(code=error.code).inc()
         _log.warning("refused", code=error.code, scope=error.data.get("scope"))

@@ -27,7 +27,9 @@ def test_a_time_zone_is_known(name: str) -> None:
     assert known
 
 
-@pytest.mark.parametrize("name", ["", "asia/shanghai", "Beijing", "localtime", "Factory", "posixrules", "../etc/passwd", "+08:00"])
+@pytest.mark.parametrize(
+    "name", ["", "asia/shanghai", "Beijing", "localtime", "Factory", "posixrules", "../etc/passwd", "+08:00"]
+)
 def test_no_time_zone_is_not_known(name: str) -> None:
     known = is_time_zone(name)
 
@@ -59,7 +61,26 @@ def test_a_locale_takes_its_canonical_case(tag: str, canonical: str) -> None:
 
 @pytest.mark.parametrize(
     "tag",
-    ["", "zh_CN", "zh-", "-zh", "z", "zh--CN", "i-klingon", "en-a", "en-x", "en-US-US", "en-toolongsubtag", "de-1901-1901", "en-a-bb-a-cc", "zh-CN\n", "ſv", "zh-CN " , "中文", "en" + "-x" * 25_000],
+    [
+        "",
+        "zh_CN",
+        "zh-",
+        "-zh",
+        "z",
+        "zh--CN",
+        "i-klingon",
+        "en-a",
+        "en-x",
+        "en-US-US",
+        "en-toolongsubtag",
+        "de-1901-1901",
+        "en-a-bb-a-cc",
+        "zh-CN\n",
+        "ſv",
+        "zh-CN ",
+        "中文",
+        "en" + "-x" * 25_000,
+    ],
 )
 def test_a_malformed_locale_is_refused(tag: str) -> None:
     with pytest.raises(Fault) as caught:

@@ -68,7 +68,7 @@ def test_ids_increase_when_the_counter_overflows(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ids.time, "time_ns", lambda: 1_700_000_000_000_000_000)
     generator = ids._Generator()
     generator.next()
-    generator._counter = ids._COUNTER_MAX - 1
+    generator._last |= ((1 << 30) - 2) << 32
 
     made = [generator.next() for _ in range(3)]
 

@@ -85,7 +85,9 @@ def test_one_short_word_beside_a_longer_one_still_counts() -> None:
     assert query == SearchQuery(grams=["ei", "we"], patterns=["%wei%", "%a%"])
 
 
-@pytest.mark.parametrize(("q", "code"), [("a\x00b", "control_character"), ("a\ud800", "lone_surrogate"), ("ab" * 200, "too_long"), ("  ", "invisible")])
+@pytest.mark.parametrize(
+    ("q", "code"), [("a\x00b", "control_character"), ("a\ud800", "lone_surrogate"), ("ab" * 200, "too_long"), ("  ", "invisible")]
+)
 def test_a_query_is_text_like_any_other(q: str, code: str) -> None:
     with pytest.raises(Fault) as caught:
         parse_query(q)
@@ -93,7 +95,9 @@ def test_a_query_is_text_like_any_other(q: str, code: str) -> None:
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("q", ["138-1234 5678", "+86 138 1234 5678", "(138) 1234.5678", "１３８ 1234", "138/1234", "013812345678", "0086 13812345678"])
+@pytest.mark.parametrize(
+    "q", ["138-1234 5678", "+86 138 1234 5678", "(138) 1234.5678", "１３８ 1234", "138/1234", "013812345678", "0086 13812345678"]
+)
 def test_a_phone_number_is_found_however_it_is_written(q: str) -> None:
     text = search_text(["Li Wei", "+8613812345678"])
 

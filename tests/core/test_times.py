@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.core.faults import Fault
@@ -36,14 +36,37 @@ def test_rfc_3339_is_read_as_utc(text: str, moment: datetime) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "infinity", "2024-01-01", "2024-01-01 00:00:00Z", "2024-02-30T00:00:00Z", "2023-02-29T00:00:00Z", "2024-13-01T00:00:00Z",
-        "2024-01-01T24:00:00Z", "2024-01-01T24:00:60Z", "2016-12-31T23:59:60Z", "2024-01-01T00:60:00Z", "0000-01-01T00:00:00Z",
-        "999999-01-01T00:00:00Z", "2024-01-01T00:00:00.Z", "2024-01-01T00:00:00.1234567Z", "2024-01-01T00:00:00+24:00",
-        "2024-01-01T00:00:00+08", "2024-01-01T00:00:00+0800", "2024-01-01T00:00:00+08:60", "2024-01-01T00:00Z", "20240101T000000Z",
-        "2024-W01-1T00:00:00Z", "2024-01-01T00:00:00,5Z", "２０２４-01-01T00:00:00Z", "2024-01-01T00:00:00Z\n", " 2024-01-01T00:00:00Z",
-        "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "2024-01-01T00:00:00." + "1" * 50_000 + "Z",
+        "",
+        "infinity",
+        "2024-01-01",
+        "2024-01-01 00:00:00Z",
+        "2024-02-30T00:00:00Z",
+        "2023-02-29T00:00:00Z",
+        "2024-13-01T00:00:00Z",
+        "2024-01-01T24:00:00Z",
+        "2024-01-01T24:00:60Z",
+        "2016-12-31T23:59:60Z",
+        "2024-01-01T00:60:00Z",
+        "0000-01-01T00:00:00Z",
+        "999999-01-01T00:00:00Z",
+        "2024-01-01T00:00:00.Z",
+        "2024-01-01T00:00:00.1234567Z",
+        "2024-01-01T00:00:00+24:00",
+        "2024-01-01T00:00:00+08",
+        "2024-01-01T00:00:00+0800",
+        "2024-01-01T00:00:00+08:60",
+        "2024-01-01T00:00Z",
+        "20240101T000000Z",
+        "2024-W01-1T00:00:00Z",
+        "2024-01-01T00:00:00,5Z",
+        "２０２４-01-01T00:00:00Z",
+        "2024-01-01T00:00:00Z\n",
+        " 2024-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
+        "2024-01-01T00:00:00." + "1" * 50_000 + "Z",
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(Fault) as caught:
         parse_timestamp(text)
@@ -73,7 +96,20 @@ def test_a_date_is_read(text: str, day: date) -> None:
     assert parsed == day
 
 
-@pytest.mark.parametrize("text", ["", "2024-02-30", "2024-2-3", "20240203", "2024-W01-1", "0000-01-01", "2024-01-01T00:00:00Z", "２０２４-01-01", "2024-01-01\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2024-02-30",
+        "2024-2-3",
+        "20240203",
+        "2024-W01-1",
+        "0000-01-01",
+        "2024-01-01T00:00:00Z",
+        "２０２４-01-01",
+        "2024-01-01\n",
+    ],
+)
 def test_no_date_is_refused(text: str) -> None:
     with pytest.raises(Fault) as caught:
         parse_date(text)
@@ -95,8 +131,9 @@ def test_writing_is_what_orjson_writes(moment: datetime) -> None:
     assert f'"{written}"'.encode() == orjson.dumps(moment, option=orjson.OPT_UTC_Z)
 
 
-@given(st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)), st.integers(-1439, 1439))  # noqa: DTZ001 - hypothesis wants them bare
+@given(st.datetimes(), st.integers(-1439, 1439))
 def test_what_was_written_is_read_as_the_same_moment(wall: datetime, offset: int) -> None:
+    assume(2 <= wall.year <= 9998)
     moment = wall.replace(tzinfo=timezone(timedelta(minutes=offset)))
 
     parsed = parse_timestamp(format_timestamp(moment))

@@ -1,0 +1,112 @@
+"""The frame of every request: what the process has, what a view is given, and how what it returns goes out."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, NoReturn, Protocol
+
+from flask import Flask, Response, current_app, request
+from sqlalchemy import Connection
+
+from app.config import Config
+from app.core.caller import Caller
+from app.core.preconditions import Precondition
+from app.db import failures
+from app.db.engines import Database
+from app.db.unit_of_work import UnitOfWork
+from app.web import auth, context, dump, gate, idempotency, problems
+from app.web.answers import Answer
+from app.web.paging import Cursors
+from app.web.schemas import Schema
+
+
+class Positions(Protocol):
+    """What the frame needs of `app.changes.positions.Positions`: the text of `(epoch, xid, id)` for a header, and the way back."""
+
+    def text(self, position: tuple[int, int, int]) -> str: ...
+    def read(self, text: str) -> Any: ...  # Any: a place, which is the changes' own
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the frame needs of the process; one per application."""
+
+    config: Config
+    database: Database
+    look_up: auth.TokenLookUp
+    positions: Positions
+    cursors: Cursors
+    keys: idempotency.Keys
+    # Places for calls that wait for something to happen.
+    waiters: threading.Semaphore
+
+    @property
+    def bounds(self) -> gate.Bounds:
+        return gate.Bounds(max_bytes=self.config.max_body_bytes, seconds=self.config.body_timeout)
+
+
+@dataclass(slots=True)
+class Read:
+    """What a reading view is given beside its arguments."""
+
+    db: Connection
+    caller: Caller
+
+
+@dataclass(slots=True)
+class Write:
+    """What a writing view is given beside its arguments; it may be called again in a new unit and must keep nothing."""
+
+    unit: UnitOfWork
+    caller: Caller
+    precondition: Precondition
+
+
+def runtime() -> Runtime:
+    found: Runtime = current_app.extensions["kehu"]
+    return found
+
+
+def install(app: Flask, here: Runtime) -> None:
+    app.extensions["kehu"] = here
+
+
+def admit(scope: str | None) -> Caller:
+    caller = auth.caller_of(request, runtime().look_up)
+    if scope is not None:
+        caller.need(scope)
+    gate.check_accept(request)
+    return caller
+
+
+def respond(result: Answer, status: HTTPStatus, answer: type[Schema] | None) -> Response:
+    payload = b"" if answer is None else dump.to_bytes(dump.compiled(answer)(result.value) if result.dumped is None else result.dumped)
+    response = Response(payload, status=result.status or status, mimetype=gate.JSON if answer is not None else None)
+    if answer is None:
+        del response.headers["Content-Type"]
+    return finish(response, result)
+
+
+def finish(response: Response, result: Answer) -> Response:
+    response.headers.update(result.headers)
+    if result.tag is not None:
+        response.headers["ETag"] = f'"{result.tag}"'
+    # Personal data: kept by nobody in between, and shown again only after asking whether it is still true.
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def deadline() -> float:
+    """When the running request has to be done with the database, on the monotonic clock; what it waited by its own wish not counted."""
+    about = context.current()
+    return about.started + about.waited + runtime().config.request_deadline
+
+
+def raise_meaning(error: Exception, *, reading: bool) -> NoReturn:
+    told = failures.meaning(error, reading=reading)
+    if told is None:
+        raise error
+    problems.tell_database_failure(error, told)
+    raise told from error
