@@ -100,6 +100,11 @@ def rows(app: Flask, statement: str, **values: Any) -> Sequence[Any]:
         return connection.execute(text(statement), values).all()
 
 
+def execute(app: Flask, statement: str, **values: Any) -> None:
+    with database(app) as connection:
+        connection.execute(text(statement), values)
+
+
 def events(app: Flask) -> list[str]:
     """The types of all events, in the order of the feed."""
     return [row.type for row in rows(app, "SELECT type FROM events WHERE type NOT LIKE 'token.%' ORDER BY xid, id")]

@@ -69,10 +69,8 @@ def list_changes(db: Connection, *, customer_id: UUID, before: tuple[int, int] |
 
 
 def lock(unit: UnitOfWork, customer_id: UUID) -> CustomerRecord:
-    """The row, locked and behind the fence. Raises NotFound."""
-    record = _found(queries.lock_customer_by_id(unit.connection, customer_id))
-    unit.fence(record.xid)
-    return record
+    """The row, locked. Raises NotFound."""
+    return _found(queries.lock_customer_by_id(unit.connection, customer_id))
 
 
 def living(record: CustomerRecord) -> CustomerRecord:

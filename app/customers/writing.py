@@ -90,7 +90,7 @@ def _write(unit: UnitOfWork, caller: Caller, kind: str, before: CustomerRecord, 
     )
     values = _columns(after)
     if not queries.update_customer(unit.connection, before.id, known_version=before.version, values={**values, **merging.derived(values)}):
-        # The row is locked, so this can only be a snapshot older than the lock.
+        # The row is locked, so its version is the one that we read; its last writer's transaction is later than ours.
         raise Outrun
     told = {name: getattr(after, name) for name in (*changed, "version", "updated_at")}
     was = {name: getattr(before, name) for name in changed}

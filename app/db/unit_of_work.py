@@ -2,7 +2,8 @@
 
 **The fence.** A transaction gets its id (xid) before it waits for a row, so of two writers of one row the later may have the smaller
 xid, and the feed, which is in the order of xids, would show their events the wrong way round. Each versioned row keeps the xid of its last
-writer; whoever locks a row with a larger xid than his own raises `Outrun`, and the unit is rolled back and run again with a new xid.
+writer; whoever updates it does so only where that is not larger than his own, else raises `Outrun`, and the unit is rolled back and run
+again with a new xid.
 """
 
 from __future__ import annotations
@@ -44,11 +45,6 @@ class UnitOfWork:
     now: datetime
     # `(epoch, xid, id)` of the last event appended, None where nothing was written.
     position: tuple[int, int, int] | None = None
-
-    def fence(self, row_xid: int) -> None:
-        """To be called with the row's lock held. Raises Outrun where a later transaction wrote the row before us."""
-        if row_xid > self.xid:
-            raise Outrun
 
 
 def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
