@@ -31,6 +31,11 @@ _SORTED = orjson.OPT_SORT_KEYS
 
 _MAPS = ("external_ids", "attributes")
 
+# From here on a float is written with an exponent, and jsonb, which keeps digits and no notation, gives it back as a whole number:
+# one that orjson reads as an int where it fits into 64 bits, signed or not.
+_WRITTEN_WITH_EXPONENT = 1e16
+_INT_MIN, _INT_END = -(2**63), 2**64
+
 
 def merge(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of `patch` as they are to be stored over `before`, only those that differ from it.
@@ -88,7 +93,14 @@ def _same(name: str, value: Any, before: Any) -> bool:
 def _merged(before: Mapping[str, Any], patch: Mapping[str, Any] | None) -> dict[str, Any]:
     if patch is None:
         return {}
-    return {name: value for name, value in {**before, **patch}.items() if value is not None}
+    return {name: _as_read_back(value) for name, value in {**before, **patch}.items() if value is not None}
+
+
+def _as_read_back(value: Any) -> Any:
+    """As it will come out of the database: a float that comes out as an int would differ from itself when it is sent again."""
+    if isinstance(value, float) and abs(value) >= _WRITTEN_WITH_EXPONENT and _INT_MIN <= value < _INT_END:
+        return int(value)
+    return value
 
 
 def _cleared(name: str, value: Any) -> Any:

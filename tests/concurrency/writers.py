@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import random
 import time
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import bindparam, update
 
 from app.config import Config
-from app.core.caller import command_line
+from app.core.caller import Caller, command_line
 from app.core.preconditions import NONE
 from app.customers import queries, service
 from app.customers.models import Customer
@@ -60,19 +61,20 @@ def write(config: Config, customers: list[UUID], share: int, seed: int, fenced: 
         pause = dice.choice((0, 0, 0, 0.001))
         gives_up = dice.random() < 0.05
 
-        def work(unit: UnitOfWork) -> None:
-            # Between the id of the transaction and the lock of the row: where the order can go wrong.
-            time.sleep(pause)
-            service.patch(unit, caller, customer_id=customer, data={"given_name": name}, restore=False, precondition=NONE)
-            if gives_up:
-                raise RolledBack
-
         try:
-            unit_of_work.run(database, time.monotonic() + 60, work)
+            unit_of_work.run(database, time.monotonic() + 60, partial(_change, caller, customer, name, pause, gives_up))
             done += 1
         except RolledBack:
             continue
     database.close()
+
+
+def _change(caller: Caller, customer: UUID, name: str, pause: float, gives_up: bool, unit: UnitOfWork) -> None:
+    # Between the id of the transaction and the lock of the row: where the order can go wrong.
+    time.sleep(pause)
+    service.patch(unit, caller, customer_id=customer, data={"given_name": name}, restore=False, precondition=NONE)
+    if gives_up:
+        raise RolledBack
 
 
 def stop_all(processes: list[multiprocessing.Process]) -> None:
