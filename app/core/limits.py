@@ -11,6 +11,8 @@ FEED_TYPES_MAX = 50
 
 # JSON.
 NESTING_MAX = 16
+MEMBERS_MAX = 200
+FAULTS_MAX = 100
 
 # Text, in code points.
 NAME_MAX = 255

@@ -39,6 +39,11 @@ def configure() -> None:
     )
 
 
+def begin_request(request_id: str) -> None:
+    """Put the id into every line that this thread writes from now on, until its next request begins."""
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
 def get(name: str) -> structlog.stdlib.BoundLogger:
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
     return logger

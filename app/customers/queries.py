@@ -7,8 +7,7 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ARRAY, Connection, Text, Uuid, bindparam, delete, insert, select, text, tuple_, update
 
 from app.customers.models import Customer, CustomerKey
 from app.customers.record import METRICS, CustomerRecord
@@ -37,7 +36,14 @@ _UPDATE = update(_CUSTOMERS).where(
 _ID_BY_KEY = select(CustomerKey.customer_id).where(
     CustomerKey.source == bindparam("source_name"), CustomerKey.external_id == bindparam("external_id_text")
 )
-_CLAIM = postgresql.insert(_KEYS).on_conflict_do_nothing(index_elements=["source", "external_id"])
+# One statement for any number of ids, so that it stays prepared: a VALUES list would be compiled anew for each call.
+_CLAIM = text(
+    """
+    INSERT INTO customer_keys (source, external_id, customer_id)
+    SELECT source, external_id, :customer_id FROM unnest(:sources, :external_ids) AS sent (source, external_id)
+    ON CONFLICT (source, external_id) DO NOTHING RETURNING source, external_id
+    """
+).bindparams(bindparam("sources", type_=ARRAY(Text)), bindparam("external_ids", type_=ARRAY(Text)), bindparam("customer_id", type_=Uuid))
 
 
 def get_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | None:
@@ -79,10 +85,8 @@ def claim_keys(db: Connection, customer_id: UUID, external_ids: Mapping[str, str
     """
     if not external_ids:
         return set()
-    rows = [
-        {"source": source, "external_id": external_id, "customer_id": customer_id} for source, external_id in sorted(external_ids.items())
-    ]
-    claimed = db.execute(_CLAIM.values(rows).returning(CustomerKey.source, CustomerKey.external_id))
+    sources, ids = zip(*sorted(external_ids.items()), strict=True)
+    claimed = db.execute(_CLAIM, {"customer_id": customer_id, "sources": list(sources), "external_ids": list(ids)})
     return {(row.source, row.external_id) for row in claimed}
 
 

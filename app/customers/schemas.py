@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import marshmallow
 
@@ -181,6 +182,11 @@ def _key(value: str) -> ExternalKey:
     return ExternalKey(fields.check_source(source), fields.clean_external_id(external_id))
 
 
+def _phone(value: str) -> str:
+    # In an address a plus sign that is not percent-encoded reads as a space, and there is no other use of a space before a number.
+    return fields.e164("+" + value[1:] if value.startswith(" ") else value)
+
+
 def _names(value: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(["id", *value.split(",")]))
     unknown = [name for name in names if name not in SHOWN]
@@ -189,7 +195,14 @@ def _names(value: str) -> tuple[str, ...]:
     return names
 
 
-class CustomerPageQuerySchema(PageQuerySchema):
+class _Given:
+    """A parameter without a value is refused: `?email=` comes of a value that got lost, and must not be answered with everybody."""
+
+    def on_bind_field(self, field_name: str, field_obj: marshmallow.fields.Field[Any]) -> None:  # Any: a field of any value
+        field_obj.allow_none = False
+
+
+class CustomerPageQuerySchema(_Given, PageQuerySchema):
     q = fields.Parsed(
         _search,
         {"maxLength": limits.QUERY_TEXT_MAX},
@@ -197,9 +210,7 @@ class CustomerPageQuerySchema(PageQuerySchema):
         metadata={"description": "Parts of names, e-mails, phones and organisations; two characters or more, or one Chinese character."},
     )
     email = fields.Email(load_default=None, metadata={"description": "The main address, compared without case."})
-    phone = fields.Parsed(
-        fields.e164, load_default=None, metadata={"description": "The main number with its country prefix, however written."}
-    )
+    phone = fields.Parsed(_phone, load_default=None, metadata={"description": "The main number with its country prefix, however written."})
     external_id = fields.Parsed(_key, load_default=None, metadata={"description": "`<source>:<id>`"})
     tag = fields.Line(limits.TAG_MAX, load_default=None)
     country = fields.Country(load_default=None)
@@ -220,7 +231,7 @@ class CustomerPageQuerySchema(PageQuerySchema):
     )
 
 
-class RestoreQuerySchema(QuerySchema):
+class RestoreQuerySchema(_Given, QuerySchema):
     deleted = fields.Choice(
         "restore",
         load_default=None,
@@ -232,5 +243,5 @@ class UpsertQuerySchema(RestoreQuerySchema):
     mode = fields.Choice("upsert", "create", "update", load_default="upsert", metadata={"default": "upsert"})
 
 
-class ChangePageQuerySchema(PageQuerySchema):
+class ChangePageQuerySchema(_Given, PageQuerySchema):
     """Newest first."""

@@ -41,7 +41,7 @@ def patch(
 
     Raises NotFound, Gone, PreconditionRequired, PreconditionFailed, Invalid, Conflict.
     """
-    before = lock(unit, customer_id)
+    before = to_change(unit, customer_id)
     if not restore:
         living(before)
     precondition.check(before.version)
@@ -50,7 +50,7 @@ def patch(
 
 def delete(unit: UnitOfWork, caller: Caller, *, customer_id: UUID, precondition: Precondition) -> None:
     """Deleted softly; once more is no change. Raises NotFound, PreconditionRequired, PreconditionFailed."""
-    before = lock(unit, customer_id)
+    before = to_change(unit, customer_id)
     if before.deleted_at is not None:
         return
     precondition.check(before.version)
@@ -59,7 +59,7 @@ def delete(unit: UnitOfWork, caller: Caller, *, customer_id: UUID, precondition:
 
 def restore(unit: UnitOfWork, caller: Caller, *, customer_id: UUID) -> CustomerRecord:
     """The customer, there again; no change where it was not deleted. Raises NotFound."""
-    return writing.change(unit, caller, before=lock(unit, customer_id), patch={})
+    return writing.change(unit, caller, before=to_change(unit, customer_id), patch={})
 
 
 def list_changes(db: Connection, *, customer_id: UUID, before: tuple[int, int] | None, count: int) -> Sequence[Row[Any]]:
@@ -68,9 +68,14 @@ def list_changes(db: Connection, *, customer_id: UUID, before: tuple[int, int] |
     return change_queries.list_events_of_subject(db, subject=writing.subject(customer_id), before=before, count=count)
 
 
-def lock(unit: UnitOfWork, customer_id: UUID) -> CustomerRecord:
-    """The row, locked. Raises NotFound."""
-    return _found(queries.lock_customer_by_id(unit.connection, customer_id))
+def to_change(unit: UnitOfWork, customer_id: UUID) -> CustomerRecord:
+    """The row as a change begins from it. Raises NotFound.
+
+    It is read without a lock at first, since most changes meet nobody and many turn out to be none: those write nothing at all then. That
+    the row is still the same is decided by the UPDATE; where it was not, the unit is run again, and takes its turn by a lock.
+    """
+    read = queries.lock_customer_by_id if unit.contended else queries.get_customer_by_id
+    return _found(read(unit.connection, customer_id))
 
 
 def living(record: CustomerRecord) -> CustomerRecord:

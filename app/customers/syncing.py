@@ -67,7 +67,7 @@ def upsert(
     is taken; Mode.CREATE and there is one).
     """
     _refuse_other_id(key, data)
-    before = _lock_by_key(unit, key)
+    before = _to_change_by_key(unit, key)
     if before is None:
         if mode is Mode.UPDATE:
             raise NotFound
@@ -87,7 +87,7 @@ def upsert(
 
 def detach(unit: UnitOfWork, caller: Caller, *, key: ExternalKey, precondition: Precondition) -> None:
     """Take the external id away from its customer. Raises NotFound, Gone, PreconditionRequired, PreconditionFailed."""
-    before = _lock_by_key(unit, key)
+    before = _to_change_by_key(unit, key)
     if before is None:
         raise NotFound
     service.living(before)
@@ -95,14 +95,14 @@ def detach(unit: UnitOfWork, caller: Caller, *, key: ExternalKey, precondition: 
     writing.change(unit, caller, before=before, patch={"external_ids": {key.source: None}})
 
 
-def _lock_by_key(unit: UnitOfWork, key: ExternalKey) -> CustomerRecord | None:
+def _to_change_by_key(unit: UnitOfWork, key: ExternalKey) -> CustomerRecord | None:
     """Two statements and no join: keys and customers may live on different nodes."""
     customer_id = queries.get_customer_id_by_key(unit.connection, key.source, key.external_id)
     if customer_id is None:
         return None
-    record = service.lock(unit, customer_id)
+    record = service.to_change(unit, customer_id)
     if record.external_ids.get(key.source) != key.external_id:
-        # Detached, and perhaps attached elsewhere, while we waited for the row.
+        # Detached, and perhaps attached elsewhere, between the two statements.
         raise Outrun
     return record
 

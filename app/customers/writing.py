@@ -44,7 +44,7 @@ def insert(unit: UnitOfWork, caller: Caller, *, customer_id: UUID, values: Mappi
 
 
 def change(unit: UnitOfWork, caller: Caller, *, before: CustomerRecord, patch: Mapping[str, Any]) -> CustomerRecord:
-    """Write what `patch` changes of a locked customer, who is not deleted afterwards; `before` itself where that is nothing.
+    """Write what `patch` changes of a customer, who is not deleted afterwards; `before` itself where that is nothing.
 
     Raises Invalid, and Conflict where an external id is taken.
     """
@@ -56,13 +56,11 @@ def change(unit: UnitOfWork, caller: Caller, *, before: CustomerRecord, patch: M
         changed["deleted_at"] = None
     if not changed:
         return before
-    if "external_ids" in changed:
-        keys.exchange(unit, before.id, before=before.external_ids, after=changed["external_ids"])
     return _write(unit, caller, "customer.restored" if restored else "customer.updated", before, changed)
 
 
 def delete(unit: UnitOfWork, caller: Caller, *, before: CustomerRecord) -> CustomerRecord:
-    """Mark a locked customer as deleted; its external ids stay its own."""
+    """Mark a customer as deleted; its external ids stay its own."""
     return _write(unit, caller, "customer.deleted", before, {"deleted_at": unit.now})
 
 
@@ -90,8 +88,11 @@ def _write(unit: UnitOfWork, caller: Caller, kind: str, before: CustomerRecord, 
     )
     values = _columns(after)
     if not queries.update_customer(unit.connection, before.id, known_version=before.version, values={**values, **merging.derived(values)}):
-        # The row is locked, so its version is the one that we read; its last writer's transaction is later than ours.
+        # Somebody else wrote it since we read it, or a later transaction than ours did.
         raise Outrun
+    # After the row: who waits for an id that is being claimed holds the row that it is for, always in this order.
+    if "external_ids" in changed:
+        keys.exchange(unit, before.id, before=before.external_ids, after=after.external_ids)
     told = {name: getattr(after, name) for name in (*changed, "version", "updated_at")}
     was = {name: getattr(before, name) for name in changed}
     append(unit, caller, [Change(kind, subject(before.id), was, told, tuple(changed))])

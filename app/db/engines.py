@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 import psycopg
-from psycopg.pq import ConnStatus
 from sqlalchemy import URL, Connection, create_engine, event, exc, make_url
 from sqlalchemy.engine import Engine
 
@@ -107,14 +106,14 @@ def _collect_notices(connection: psycopg.Connection[object], record: Any) -> Non
 
 def _refuse_dead(connection: psycopg.Connection[object], record: object, proxy: object) -> None:
     """Finds connections that died while idle by asking the kernel (2 us), where a ping would be a round trip for every request."""
+    if connection.closed:
+        raise exc.InvalidatePoolError
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN | select.POLLERR | select.POLLHUP)
-    if not poll.poll(0):
-        return
-    # Something came unasked: the end of the stream, or only a changed parameter.
-    try:
-        connection.pgconn.consume_input()
-    except psycopg.Error as error:
-        raise exc.InvalidatePoolError from error
-    if connection.pgconn.status != ConnStatus.OK:
-        raise exc.InvalidatePoolError
+    # Something came unasked: the end of the stream, or only a changed parameter. A server that ends a session says so first, and
+    # the end stands behind its words.
+    while poll.poll(0):
+        try:
+            connection.pgconn.consume_input()
+        except psycopg.Error as error:
+            raise exc.InvalidatePoolError from error

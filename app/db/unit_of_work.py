@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exc
 
 from app.core.errors import Outrun, Unavailable
 from app.db import failures
@@ -43,6 +43,8 @@ class UnitOfWork:
     xid: int
     # When the transaction began, by the database's clock, UTC.
     now: datetime
+    # Whether this is a repeat, since somebody else wrote what we were about to write: take turns by locks now.
+    contended: bool = False
     # `(epoch, xid, id)` of the last event appended, None where nothing was written.
     position: tuple[int, int, int] | None = None
 
@@ -57,7 +59,7 @@ def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
     conflicts = 0
     while True:
         try:
-            with database.lease(until) as connection, _transaction(connection) as unit:
+            with database.lease(until) as connection, _transaction(connection, contended=losses > 0) as unit:
                 return work(unit)
         except Outrun as error:
             losses += 1
@@ -70,11 +72,11 @@ def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
 
 
 @contextmanager
-def _transaction(connection: Connection) -> Iterator[UnitOfWork]:
+def _transaction(connection: Connection, *, contended: bool) -> Iterator[UnitOfWork]:
     driver = driver_connection(connection)
     try:
         xid, now = _begin(driver)
-        unit = UnitOfWork(connection=connection, xid=xid, now=now)
+        unit = UnitOfWork(connection=connection, xid=xid, now=now, contended=contended)
         yield unit
         _commit(connection, driver)
     except BaseException:
@@ -103,10 +105,11 @@ def _commit(connection: Connection, driver: psycopg.Connection[object]) -> None:
 
 
 def _roll_back(connection: Connection, driver: psycopg.Connection[object]) -> None:
-    if driver.closed or driver.info.transaction_status == TransactionStatus.IDLE:
+    if connection.invalidated or (not driver.closed and driver.info.transaction_status == TransactionStatus.IDLE):
         return
     try:
-        driver.execute("ROLLBACK")
-    except psycopg.Error:
+        # Through SQLAlchemy, which gives up a dead connection and all others of its age, since they probably died of the same.
+        connection.exec_driver_sql("ROLLBACK")
+    except exc.DBAPIError:
         # The server rolls back what it cannot hear of any more; the pool must not hand this connection out again.
         connection.invalidate()

@@ -26,9 +26,9 @@ class IdConverter(BaseConverter):
 
 
 class SourceConverter(BaseConverter):
-    """A source's name, not yet checked."""
+    """A source's name, not yet checked. NUL is part of no address: 404."""
 
-    regex = r"[^/]+"
+    regex = r"[^/\x00]+"
 
 
 class ExternalIdConverter(BaseConverter):

@@ -74,7 +74,7 @@ def _inner(field: marshmallow.fields.Field[Any]) -> Callable[[Any], Any] | None:
         return lambda value: None if value is None else below(value)
     if isinstance(field, marshmallow.fields.List):
         item = _inner(field.inner)
-        return None if item is None else lambda values: [item(value) for value in values]
+        return None if item is None else lambda values: None if values is None else [item(value) for value in values]
     return None
 
 

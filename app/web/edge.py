@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 import orjson
-from flask import Flask, request
+from flask import Flask, Response, request
 
 from app.core import logs
 from app.web import context, metrics, problems
+from app.web.connection import NO_PATIENCE_SECONDS, BoundedSocket
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -25,13 +26,23 @@ _log = logs.get("kehu.access")
 
 
 def install(app: Flask) -> None:
-    """Let the access log know which address a request was for: its template, since the address itself may be an e-mail."""
+    """Let the access log know which address a request was for: its template, since the address itself may be an e-mail; and answer
+    OPTIONS."""
 
     def note_route() -> None:
         if request.url_rule is not None:
             context.current().route = request.url_rule.rule
 
+    def answer_options() -> Response | None:
+        if request.method != "OPTIONS" or request.url_rule is None:
+            return None
+        # Flask's own answer would be an empty page of HTML, and name the methods in the order of a set.
+        response = Response(status=HTTPStatus.NO_CONTENT, headers={"Allow": ", ".join(sorted(app.make_default_options_response().allow))})
+        del response.headers["Content-Type"]
+        return response
+
     app.before_request(note_route)
+    app.before_request(answer_options)
 
 
 class Admission:
@@ -39,6 +50,9 @@ class Admission:
 
     One more may wait for `wait` seconds: in a burst of short requests a place is free within milliseconds, and refusing it would
     answer 503 to callers who come five at a time. Once a wait was in vain the process is full, and says so at once until a place is free.
+
+    The time for which a request waited for its thread counts as waited: else each of a hundred in the queue would wait anew in the one
+    thread that is kept, and health behind them all. So nothing stands before it for longer than `wait`.
     """
 
     def __init__(self, *, limit: int, wait: float) -> None:
@@ -46,12 +60,14 @@ class Admission:
         self._wait = wait
         self._full = False
 
-    def enter(self) -> bool:
+    def enter(self, *, waited: float = 0.0) -> bool:
+        """Whether there is a place; whoever got one has to `leave`. `waited`: for how many seconds already."""
         if self._places.acquire(blocking=False):
             return True
-        if self._full:
+        left = self._wait - waited
+        if self._full or left <= 0:
             return False
-        if self._places.acquire(timeout=self._wait):
+        if self._places.acquire(timeout=left):
             return True
         self._full = True
         return False
@@ -71,13 +87,17 @@ class Edge:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         about = context.of_environ(environ)
         environ[context.ENVIRON_KEY] = about
+        logs.begin_request(about.request_id)
         answer = _Answer(about, environ.get("REQUEST_METHOD", ""), start_response)
         if not _is_utf8(environ):
             return answer.refuse(HTTPStatus.BAD_REQUEST, "bad_request")
+        connection = environ.get("gunicorn.socket")
         if environ.get("PATH_INFO") in HEALTH_PATHS:
+            _hurry(connection)
             return answer.of(self._app(environ, answer.start), None)
-        if not self._admission.enter():
+        if not self._admission.enter(waited=_waited(connection)):
             metrics.TURNED_AWAY.inc()
+            _hurry(connection)
             return answer.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "server_busy", ("Retry-After", "1"))
         try:
             return answer.of(self._app(environ, answer.start), self._admission.leave)
@@ -112,9 +132,9 @@ class _Answer:
 
     def refuse(self, status: HTTPStatus, code: str, *headers: tuple[str, str]) -> Iterable[bytes]:
         payload = orjson.dumps(problems.document(status, code, request_id=self._about.request_id))
-        length = ("Content-Length", str(len(payload)))
-        self.start(f"{status.value} {status.phrase}", [("Content-Type", problems.MIMETYPE), length, *headers])
-        return self.of([payload], None)
+        told = [("Content-Type", problems.MIMETYPE), ("Content-Length", str(len(payload))), ("Cache-Control", "no-store"), *headers]
+        self.start(f"{status.value} {status.phrase}", told)
+        return self.of([payload] if self._method != "HEAD" else [], None)
 
     def __iter__(self) -> Iterator[bytes]:
         for part in self._body:
@@ -149,6 +169,17 @@ class _Answer:
             trace_id=self._about.trace_id,
             token_id=self._about.token_id,
         )
+
+
+def _waited(connection: object) -> float:
+    """For how many seconds a request waited for its thread; 0 where the server is not ours."""
+    return time.monotonic() - connection.queued_at if isinstance(connection, BoundedSocket) else 0.0
+
+
+def _hurry(connection: object) -> None:
+    """What is answered without a place must not hold the one thread that is kept."""
+    if isinstance(connection, BoundedSocket):
+        connection.patience = NO_PATIENCE_SECONDS
 
 
 def _is_utf8(environ: WSGIEnvironment) -> bool:

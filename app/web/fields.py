@@ -22,6 +22,9 @@ _ATTRIBUTE_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{limits.ATTRIBUTE_NAME_M
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
+TOO_MANY_MEMBERS = Fault("too_many_members", f"This may have {limits.MEMBERS_MAX} members.")
+
+
 class Strict:
     """Mixed into every field: faults instead of marshmallow's sentences, and an empty text taken for none."""
 
@@ -226,6 +229,11 @@ class Items(Strict, fields.List[Any]):
 
 class Part(Strict, fields.Nested):
     """An object inside an object."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, partial: Any = None, **kwargs: Any) -> Any:
+        if isinstance(value, dict) and len(value) > limits.MEMBERS_MAX:
+            raise ValidationError([TOO_MANY_MEMBERS])
+        return super()._deserialize(value, attr, data, partial=partial, **kwargs)
 
 
 class Written(Part):

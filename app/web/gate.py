@@ -12,16 +12,21 @@ from typing import Any
 
 import jiter
 from flask import Request
+from gunicorn.http.errors import ParseException
 from werkzeug.http import parse_options_header
 
 from app.core import limits
 from app.core.errors import FieldFault, Invalid
+from app.web.connection import BoundedSocket, Late
 from app.web.problems import HttpProblem
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
 _READ_BYTES = 65_536
+
+# A parser's complaint may quote a member's name, which may be as long as a body.
+_REASON_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Bounds:
 
 def check_accept(request: Request, offered: str = JSON) -> None:
     """Raises 406 where the caller rules out what this operation answers; problem documents come whatever was asked for."""
-    if "Accept" in request.headers and not request.accept_mimetypes[offered]:
+    if not _accepts(request, offered):
         raise HttpProblem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", offered=offered)
 
 
@@ -95,7 +100,7 @@ def parse(raw: bytes) -> Any:  # Any: JSON
         value = jiter.from_json(raw, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as error:
         # jiter's words name the place and at most a member's name, which came from the caller himself.
-        raise HttpProblem(HTTPStatus.BAD_REQUEST, "malformed_json", reason=str(error)) from error
+        raise HttpProblem(HTTPStatus.BAD_REQUEST, "malformed_json", reason=_shortened(str(error))) from error
     # Fewer brackets than levels allowed cannot nest too deep, which spares nearly every body the walk.
     if raw.count(b"[") + raw.count(b"{") > limits.NESTING_MAX and not _is_shallow(value):
         raise HttpProblem(
@@ -105,6 +110,10 @@ def parse(raw: bytes) -> Any:  # Any: JSON
             max_depth=limits.NESTING_MAX,
         )
     return value
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= _REASON_MAX else f"{reason[: _REASON_MAX // 2]} … {reason[-_REASON_MAX // 2 :]}"
 
 
 def _is_shallow(value: Any) -> bool:
@@ -122,6 +131,18 @@ def _is_shallow(value: Any) -> bool:
     return False
 
 
+def _accepts(request: Request, offered: str) -> bool:
+    """RFC 9110, section 12.5.1: the most specific range decides. Parameters such as `charset` do not matter, there being one variant."""
+    found: tuple[int, float] | None = None
+    for accepted, quality in request.accept_mimetypes:
+        kind = accepted.partition(";")[0].strip().lower()
+        if kind in ("*/*", offered.partition("/")[0] + "/*", offered):
+            rank = (kind == offered) + (kind != "*/*")
+            found = max(found or (rank, quality), (rank, quality))
+    # Nothing that could be read is nothing that was ruled out.
+    return found[1] > 0 if found is not None else not request.accept_mimetypes
+
+
 def _check_type(request: Request) -> None:
     offered = MERGE_PATCH if request.method in ("PATCH", "PUT") else JSON
     kind, options = parse_options_header(request.headers.get("Content-Type"))
@@ -134,30 +155,29 @@ def _check_type(request: Request) -> None:
 def _read(request: Request, bounds: Bounds) -> bytes:
     """The whole body, within `bounds.seconds` from now: a body that drips would otherwise hold its thread as long as it likes."""
     stream = request.environ["wsgi.input"]
-    socket = request.environ.get("gunicorn.socket")
-    remaining = request.content_length
-    until = time.monotonic() + bounds.seconds
+    connection = request.environ.get("gunicorn.socket")
+    if isinstance(connection, BoundedSocket):
+        connection.until = time.monotonic() + bounds.seconds
+    declared = request.content_length
     parts: list[bytes] = []
     size = 0
-    before = socket.gettimeout() if socket is not None else None
     try:
-        while remaining is None or size < remaining:
-            if socket is not None:
-                socket.settimeout(max(0.01, until - time.monotonic()))
-            part = stream.read(_READ_BYTES if remaining is None else min(_READ_BYTES, remaining - size))
+        while declared is None or size < declared:
+            part = stream.read(_READ_BYTES if declared is None else min(_READ_BYTES, declared - size))
             if not part:
                 break
             parts.append(part)
             size += len(part)
             if size > bounds.max_bytes:
                 raise _too_large(bounds)
-            if time.monotonic() > until:
-                raise TimeoutError
-    except TimeoutError as error:
+    except Late as error:
         raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", seconds=bounds.seconds) from error
-    finally:
-        if socket is not None:
-            socket.settimeout(before)
+    except (OSError, ParseException) as error:
+        # The client is gone, or its chunks are none.
+        raise HttpProblem(HTTPStatus.BAD_REQUEST, "bad_request") from error
+    if declared is not None and size < declared:
+        # Cut off on the way: what came may be whole JSON all the same, and is not what was meant.
+        raise HttpProblem(HTTPStatus.BAD_REQUEST, "bad_request")
     return b"".join(parts)
 
 

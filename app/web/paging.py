@@ -21,7 +21,7 @@ from app.web.dump import Dump
 # Any: sort values and rows of any feature.
 
 # How far into a page a walk has come says nothing about which walk it is.
-_NOT_PART_OF_THE_QUERY = frozenset(("cursor", "limit", "count", "fields"))
+_NOT_PART_OF_THE_QUERY = frozenset(("cursor", "limit", "count", "fields_"))
 
 
 class Cursors:

@@ -11,7 +11,7 @@ import orjson
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from app.core import errors, logs
+from app.core import errors, limits, logs
 from app.db import failures
 from app.web import metrics
 from app.web.context import current_request_id
@@ -79,7 +79,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "If-Match required",
         "This installation wants every change to carry `If-Match` with the ETag it was read with.",
     ),
-    "invalid": ("Invalid input", "Some of the values sent cannot be taken; `errors` names each."),
+    "invalid": ("Invalid input", f"Some of the values sent cannot be taken; `errors` names them, the first {limits.FAULTS_MAX} at most."),
     "query_too_dear": ("Query too dear", "The query took longer than a request may. Narrow it by a filter that an index serves."),
     "database_unavailable": (
         "Database unavailable",
@@ -150,7 +150,7 @@ def of_error(error: errors.KehuError) -> Response:
     """The answer to a domain error."""
     status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
     if isinstance(error, errors.Invalid):
-        return answer(status, error.code, {"errors": [asdict(fault) for fault in error.faults]})
+        return answer(status, error.code, {"errors": [asdict(fault) for fault in error.faults[: limits.FAULTS_MAX]]})
     headers = {}
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = WWW_AUTHENTICATE
@@ -186,7 +186,9 @@ def _of_http_exception(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return answer(status, "method_not_allowed", {"allowed": headers.get("Allow")}, headers=headers)
+        # In one order, where Werkzeug's is that of a set, which differs between processes.
+        headers["Allow"] = ", ".join(sorted(headers.get("Allow", "").split(", ")))
+        return answer(status, "method_not_allowed", {"allowed": headers["Allow"]}, headers=headers)
     code = {404: "not_found", 400: "bad_request", 500: "internal"}.get(status, status.name.lower())
     return answer(status, code, headers=headers)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
 import marshmallow
@@ -52,7 +53,8 @@ class PageQuerySchema(QuerySchema):
         load_default=limits.PAGE_DEFAULT,
         metadata={"description": "Items a page.", "default": limits.PAGE_DEFAULT},
     )
-    cursor = fields.Line(2000, load_default=None, metadata={"description": "`next_cursor` of the page before; opaque."})
+    # Whatever it holds, it is not ours or it is: 400, and no complaint about its characters.
+    cursor = fields.Parsed(str, load_default=None, metadata={"description": "`next_cursor` of the page before; opaque."})
 
 
 class FieldFaultSchema(AnswerSchema):
@@ -81,6 +83,8 @@ class ProblemSchema(AnswerSchema):
 
 def load_body(schema: Schema, data: Mapping[str, Any]) -> Any:
     """What `schema` makes of a body. Raises Invalid with a pointer for each fault."""
+    if len(data) > limits.MEMBERS_MAX:
+        raise Invalid([FieldFault("", fields.TOO_MANY_MEMBERS.code, fields.TOO_MANY_MEMBERS.detail)])
     return _load(schema, data, "")
 
 
@@ -93,18 +97,21 @@ def _load(schema: Schema, data: Mapping[str, Any], prefix: str) -> Any:
     try:
         return schema.load(data)
     except ValidationError as error:
-        raise Invalid(list(_flatten(error.messages, schema, prefix, ()))) from error
+        # Each unknown name is compared with all known ones: a body full of them would keep us busy for seconds.
+        raise Invalid(list(islice(_flatten(error.messages, schema, prefix, ()), limits.FAULTS_MAX))) from error
 
 
 def _flatten(tree: Any, schema: Schema | None, prefix: str, path: tuple[str, ...]) -> Iterator[FieldFault]:
     if isinstance(tree, dict):
         for name, branch in tree.items():
-            inner = () if name == marshmallow.exceptions.SCHEMA else (str(name),)
-            if isinstance(name, int) or not inner or branch == [_UNKNOWN]:
-                # An index, or a fault of the object itself: still the same schema's names.
-                yield from _flatten(branch, schema, prefix, path + inner)
+            if name == marshmallow.exceptions.SCHEMA and schema is not None and branch != [_UNKNOWN]:
+                # Of the object itself; but callers may send a member of that name, and a map below has no schema.
+                yield from _flatten(branch, schema, prefix, path)
+            elif isinstance(name, int) or branch == [_UNKNOWN]:
+                # Still the same schema's names.
+                yield from _flatten(branch, schema, prefix, (*path, str(name)))
             else:
-                yield from _flatten(branch, _schema_below(schema, str(name)), prefix, path + inner)
+                yield from _flatten(branch, _schema_below(schema, str(name)), prefix, (*path, str(name)))
         return
     for fault in tree:
         code, detail = (fault.code, fault.detail) if isinstance(fault, Fault) else ("invalid", str(fault))

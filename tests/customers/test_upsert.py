@@ -21,6 +21,7 @@ class TestUpsert:
         assert response.headers["Kehu-Position"]
         assert made == sent | {
             "id": made["id"],
+            "organization_id": None,
             "metrics": EMPTY_METRICS,
             "version": 1,
             "created_at": made["created_at"],
