@@ -90,6 +90,7 @@ def app(session_app: Flask, config: Config) -> Flask:
     """The application, over empty tables."""
     with session_app.extensions["kehu"].database.engine.connect() as connection:
         connection.execute(text(f"TRUNCATE {TABLES}"))
+        connection.execute(text("UPDATE feed_epoch SET epoch = 1"))
     return session_app
 
 

@@ -38,41 +38,43 @@ _OF_SUBJECT_BEFORE = _OF_SUBJECT.where(
 )
 
 
+# What `app.changes.events` shows, in its order; the last columns of every statement here.
+_COLUMNS = "e.xid, e.id, e.event_id, e.type, e.subject, CAST(e.actor AS text) AS actor, e.request_id, e.time, CAST(e.data AS text) AS data"
+
+
 def _feed(*, narrowed: str, filtered: str) -> TextualSelect:
     """The statement of a page. `narrowed` is served by an index; `filtered` is asked of each event in a window of :window.
 
-    The window keeps a page's cost the same however rare the types are that are asked for. `last` is the last event looked at:
-    the next page begins there, whether or not that one was asked for. It is an event and not the bound itself, since a crash may give out
-    transaction ids again of which nothing was written.
+    The window keeps a page's cost the same however rare the types are that are asked for. `last` is the last event looked at: the next page
+    begins there, whether or not that one was asked for. It is an event and not the bound itself, since a crash may give out transaction
+    ids again of which nothing was written.
     """
+    # Materialized, or the window would be computed once for `last` and once more for the page.
     return text(
         f"""
         WITH bound AS MATERIALIZED (
-            SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin, pg_snapshot_xmax(pg_current_snapshot()) AS xmax
+            SELECT
+                pg_snapshot_xmin(pg_current_snapshot()) AS xmin, pg_snapshot_xmax(pg_current_snapshot()) AS xmax,
+                (SELECT epoch FROM feed_epoch) AS epoch
         ), looked_at AS MATERIALIZED (
-            SELECT xid, id FROM events
+            SELECT * FROM events
             WHERE (xid, id) > (CAST(:xid AS xid8), CAST(:id AS bigint)) AND xid < (SELECT xmin FROM bound) {narrowed}
             ORDER BY xid, id LIMIT :window
         ), last AS (
             SELECT xid, id FROM looked_at ORDER BY xid DESC, id DESC LIMIT 1
+        ), page AS (
+            SELECT * FROM looked_at {filtered} ORDER BY xid, id LIMIT :count
         )
         SELECT
-            (SELECT epoch FROM feed_epoch) AS epoch, bound.xmax, (SELECT count(*) FROM looked_at) AS looked_at,
-            last.xid AS last_xid, last.id AS last_id,
-            e.xid, e.id, e.event_id, e.type, e.subject, e.actor, e.request_id, e.time, e.data
-        FROM bound LEFT JOIN last ON true LEFT JOIN LATERAL (
-            SELECT xid, id, event_id, type, subject, CAST(actor AS text) AS actor, request_id, time, CAST(data AS text) AS data
-            FROM events
-            WHERE (xid, id) > (CAST(:xid AS xid8), CAST(:id AS bigint)) AND (xid, id) <= (last.xid, last.id) {narrowed} {filtered}
-            ORDER BY xid, id LIMIT :count
-        ) e ON true
+            bound.xmax, (SELECT count(*) FROM looked_at) AS looked_at, last.xid AS last_xid, last.id AS last_id, bound.epoch, {_COLUMNS}
+        FROM bound LEFT JOIN last ON true LEFT JOIN page e ON true
         ORDER BY e.xid, e.id
         """
-    ).columns(epoch=FeedEpoch.epoch.type, xmax=Xid8, last_xid=Xid8, xid=Xid8, time=Event.time.type, event_id=Event.event_id.type)
+    ).columns(xmax=Xid8, last_xid=Xid8, xid=Xid8)
 
 
 _BY_SUBJECT = "AND subject = :subject"
-_BY_TYPES = "AND type = ANY(:types)"
+_BY_TYPES = "WHERE type = ANY(:types)"
 _STATEMENTS = {
     (by_subject, by_types): _feed(narrowed=_BY_SUBJECT if by_subject else "", filtered=_BY_TYPES if by_types else "").bindparams(
         *([bindparam("types", type_=ARRAY(Text))] if by_types else [])

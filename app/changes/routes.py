@@ -8,8 +8,7 @@ from flask.views import MethodView
 
 from app.changes import events, service
 from app.changes.positions import Place
-from app.changes.schemas import EventSchema, FeedQuerySchema, FeedSchema
-from app.web import dump
+from app.changes.schemas import FeedQuerySchema, FeedSchema
 from app.web.answers import Answer
 from app.web.api import Blueprint
 from app.web.frame import Read, runtime
@@ -36,7 +35,6 @@ class Feed(MethodView):
         followed = service.follow(
             call.db, call.caller, after=after, patterns=query["types"], subject=query["subject"], count=query["limit"]
         )
-        show = dump.compiled(EventSchema)
         text = here.positions.text
-        shown = {"data": [show(events.shown(row, text)) for row in followed.events], "next_position": text(followed.next_position)}
+        shown = {"data": [events.shown(row, text) for row in followed.events], "next_position": text(followed.next_position)}
         return Answer(dumped=shown, nothing_yet=followed.whole and not followed.events)

@@ -15,7 +15,7 @@ from app.core.caller import Caller
 from app.core.errors import BadPosition, LostPosition
 
 # Events looked at by one statement: some milliseconds, wherever in the log.
-_WINDOW = 10_000
+_WINDOW = 2_000
 # A page of a rare type is looked for so long; then the caller gets what there is, and the place to go on from.
 _SECONDS = 1.0
 _BEGINNING = (0, 0)

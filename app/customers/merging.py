@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.core import contact_points, search
+from app.core import contact_points, limits, search
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
 from app.customers.record import WRITABLE
@@ -29,7 +29,11 @@ DEFAULTS: dict[str, Any] = {
 
 _SORTED = orjson.OPT_SORT_KEYS
 
-_MAPS = ("external_ids", "attributes")
+# The maps, which a patch goes on with by name, and how many members each may have in the end.
+_MAPS = {"external_ids": limits.EXTERNAL_IDS_MAX, "attributes": limits.ATTRIBUTES_MAX}
+
+# Of all attributes together, as JSON: patches, each within the limit of a body, could grow a row without end.
+_ATTRIBUTES_BYTES_MAX = 1_048_576
 
 # From here on a float is written with an exponent, and jsonb, which keeps digits and no notation, gives it back as a whole number:
 # one that orjson reads as an int where it fits into 64 bits, signed or not.
@@ -52,6 +56,9 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
     if after.get("alternate_phones"):
         phones = [_phone(number, region, f"/alternate_phones/{index}") for index, number in enumerate(after["alternate_phones"])]
         after["alternate_phones"] = list(dict.fromkeys(phones))
+    if after.get("alternate_emails"):
+        after["alternate_emails"] = _each_once(after["alternate_emails"])
+    _check_size(after)
     return {name: value for name, value in after.items() if not _same(name, value, before[name])}
 
 
@@ -101,6 +108,22 @@ def _as_read_back(value: Any) -> Any:
     if isinstance(value, float) and abs(value) >= _WRITTEN_WITH_EXPONENT and _INT_MIN <= value < _INT_END:
         return int(value)
     return value
+
+
+def _each_once(emails: list[str]) -> list[str]:
+    """Each address in its first place and spelling; they are compared without case."""
+    found: dict[str, str] = {}
+    for email in emails:
+        found.setdefault(contact_points.email_key(email), email)
+    return list(found.values())
+
+
+def _check_size(after: Mapping[str, Any]) -> None:
+    for name, most in _MAPS.items():
+        if len(after.get(name, ())) > most:
+            raise Invalid([FieldFault(f"/{name}", "wrong_count", f"There may be {most} members in all.")])
+    if len(orjson.dumps(after.get("attributes"))) > _ATTRIBUTES_BYTES_MAX:
+        raise Invalid([FieldFault("/attributes", "too_long", f"All attributes together may have {_ATTRIBUTES_BYTES_MAX} bytes as JSON.")])
 
 
 def _cleared(name: str, value: Any) -> Any:

@@ -9,7 +9,7 @@ from uuid import UUID
 from flask.views import MethodView
 
 from app.changes import events
-from app.changes.schemas import EventPageSchema, EventSchema
+from app.changes.schemas import EventPageSchema
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
 from app.customers import listing, schemas, service, syncing
@@ -149,13 +149,12 @@ class Changes(MethodView):
         rows = service.list_changes(
             call.db, customer_id=customer_id, before=(after[0], after[1]) if after else None, count=query["limit"] + 1
         )
-        show = dump.compiled(EventSchema)
         return paging.answer(
             rows,
             cursors=here.cursors,
             caller=call.caller,
             query=query,
-            dump=lambda row: show(events.shown(row, here.positions.text)),
+            dump=lambda row: events.shown(row, here.positions.text),
             key=lambda row: (row.xid, row.id),
         )
 

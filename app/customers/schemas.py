@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import marshmallow
+from marshmallow import ValidationError
 
 from app.core import limits
 from app.core.faults import Fault
@@ -71,6 +72,17 @@ class CustomerMetricsSchema(AnswerSchema):
     last_order_at = fields.Timestamp(allow_none=True)
 
 
+class _Addresses(fields.Items):
+    """Addresses, at most one of them the primary one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:  # Any: marshmallow's own signature
+        items = super()._deserialize(value, attr, data, **kwargs)
+        primary = [index for index, item in enumerate(items) if item["primary"]]
+        if len(primary) > 1:
+            raise ValidationError({primary[1]: {"primary": [Fault("second_primary", "Only one address can be the primary one.")]}})
+        return items
+
+
 class _Writable(Schema):
     kind = fields.Choice(*KINDS)
     display_name = _text(limits.NAME_MAX)
@@ -89,7 +101,12 @@ class _Writable(Schema):
     locale = fields.Locale(allow_none=True, metadata={"description": "BCP 47."})
     time_zone = fields.TimeZone(allow_none=True, metadata={"description": "A name of the IANA time zone database."})
     country = fields.Country(allow_none=True, metadata={"description": "ISO 3166-1 alpha-2."})
-    addresses = fields.Items(fields.Part(AddressSchema), most=limits.ADDRESSES_MAX, allow_none=True)
+    addresses = _Addresses(
+        fields.Part(AddressSchema),
+        most=limits.ADDRESSES_MAX,
+        allow_none=True,
+        metadata={"description": "At most one of them `primary`."},
+    )
     tags = fields.Items(fields.Line(limits.TAG_MAX), most=limits.TAGS_MAX, unique=True, allow_none=True)
     status = fields.Choice(*STATUSES)
     lifecycle_stage = fields.Line(

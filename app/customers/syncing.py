@@ -108,9 +108,9 @@ def _to_change_by_key(unit: UnitOfWork, key: ExternalKey) -> CustomerRecord | No
 
 
 def _create(unit: UnitOfWork, caller: Caller, key: ExternalKey, data: Mapping[str, Any]) -> CustomerRecord:
-    # Where the customer was first heard of, unless the caller knows better.
-    values = merging.DEFAULTS | merging.merge(merging.DEFAULTS, {"source": key.source, **data})
-    values["external_ids"] = {**values["external_ids"], key.source: key.external_id}
+    external_ids = {**data.get("external_ids", {}), key.source: key.external_id}
+    # The source of the address is where the customer was first heard of, unless the caller knows better.
+    values = merging.DEFAULTS | merging.merge(merging.DEFAULTS, {"source": key.source, **data, "external_ids": external_ids})
     customer_id = new_id()
     writing.check_organization(unit, customer_id, values["organization_id"])
     keys.claim(unit, customer_id, values["external_ids"], own=key)

@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import psycopg
 
@@ -48,12 +49,7 @@ class DeadlineWatch:
 
 
 def _shut(connection: psycopg.Connection[object]) -> None:
-    if connection.closed:
-        return
-    # A duplicate, since closing the socket object must not close libpq's descriptor.
-    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
-        try:
-            duplicate.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            # The other side was quicker: the wait is over all the same.
-            return
+    # Where the other side was quicker, or the connection is closed already, the wait is over all the same. A duplicate, since closing
+    # the socket object must not close libpq's descriptor.
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        duplicate.shutdown(socket.SHUT_RDWR)

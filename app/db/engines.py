@@ -6,19 +6,35 @@ Reads run in autocommit, one round trip each; writes open their transaction them
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 import orjson
 import psycopg
 from sqlalchemy import URL, Connection, create_engine, event, exc, make_url
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from app.config import Config
 from app.db.deadline import DeadlineWatch
 
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+_NEVER = float("inf")
+
+
+class _Lease(threading.local):
+    """Until when the running thread may wait for a connection, on the monotonic clock."""
+
+    until = _NEVER
+
+
+_lease = _Lease()
 
 
 class Database:
@@ -33,7 +49,12 @@ class Database:
     @contextmanager
     def lease(self, until: float) -> Iterator[Connection]:
         """A connection in autocommit, for the time up to `until` (monotonic clock); past it the wait fails as a lost connection does."""
-        with self.engine.connect() as connection:
+        _lease.until = until
+        try:
+            leased = self.engine.connect()
+        finally:
+            _lease.until = _NEVER
+        with leased as connection:
             driver = driver_connection(connection)
             self._watch.enter(driver, until)
             try:
@@ -68,6 +89,7 @@ def make_engine(config: Config) -> Engine:
         json_serializer=lambda value: orjson.dumps(value, option=_JSON_OPTIONS).decode(),
         json_deserializer=orjson.loads,
     )
+    event.listen(engine, "do_connect", _connect_within(config.connect_timeout))
     event.listen(engine, "connect", _collect_notices)
     event.listen(engine, "checkout", _refuse_dead)
     return engine
@@ -91,6 +113,39 @@ def _url_with_settings(config: Config) -> URL:
             "application_name": "kehu",
         }
     )
+
+
+def _connect_within(seconds: float) -> Callable[..., DBAPIConnection]:
+    """Connects in `seconds`, or in what is left of the lease where that is less.
+
+    In a thread of its own: `connect_timeout` counts anew for each address of a name, and not at all for a resolver that does not
+    answer, which the system asks for 10 s and more. It ends the thread later.
+    """
+
+    def connect(dialect: Dialect, record: object, positional: list[Any], named: dict[str, Any]) -> DBAPIConnection:
+        made: Future[DBAPIConnection] = Future()
+
+        def run() -> None:
+            try:
+                connection = dialect.connect(*positional, **named)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the thread that waits
+                if made.set_running_or_notify_cancel():
+                    made.set_exception(error)
+                return
+            if made.set_running_or_notify_cancel():
+                made.set_result(connection)
+            else:
+                connection.close()
+
+        threading.Thread(target=run, name="database-connect", daemon=True).start()
+        try:
+            return made.result(max(0.0, min(seconds, _lease.until - time.monotonic())))
+        except TimeoutError as error:
+            if not made.cancel():
+                return made.result()
+            raise psycopg.OperationalError("no connection in time") from error
+
+    return connect
 
 
 def _collect_notices(connection: psycopg.Connection[object], record: Any) -> None:  # Any: the pool's record is untyped

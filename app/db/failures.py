@@ -13,6 +13,8 @@ _QUERY_CANCELED = "57014"
 _LOCK_NOT_AVAILABLE = "55P03"
 _READ_ONLY = "25006"
 _IO_ERROR = "58030"
+# This process was stopped in the middle of a write for longer than the server waits.
+_IDLE_IN_TRANSACTION = "25P03"
 
 # Connection lost; the server stopping or starting; disk, memory or connections used up.
 _AWAY_CLASSES = ("08", "53", "57P")
@@ -44,7 +46,7 @@ def meaning(error: BaseException, *, reading: bool) -> KehuError | None:
         return QueryTooDear()
     if state in (_LOCK_NOT_AVAILABLE, _QUERY_CANCELED) or is_repeatable(error) or isinstance(error, exc.TimeoutError):
         return Unavailable("database_busy")
-    if state in (_READ_ONLY, _IO_ERROR) or (state is not None and state.startswith(_AWAY_CLASSES)):
+    if state in (_READ_ONLY, _IO_ERROR, _IDLE_IN_TRANSACTION) or (state is not None and state.startswith(_AWAY_CLASSES)):
         return Unavailable()
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
     if state is None and isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)):

@@ -76,13 +76,23 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 # The stock worker would end here, and every request in it with it.
-                self.log.error("no file descriptors left for a new connection")
-                time.sleep(0.01)
+                self._make_room()
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return
         self.nr_conns += 1
+        if self.nr_conns >= self.worker_connections:
+            # The stock worker would accept nobody until one of them is done.
+            self._make_room()
         self._await_head(TConn(self.cfg, BoundedSocket.of(accepted), address, listener.getsockname()))
+
+    def _make_room(self) -> None:
+        """For a new connection the one that has said nothing for the longest time gives way."""
+        idle = self.pending_conns or self._ending or self.keepalived_conns
+        if idle:
+            self._drop(idle.popleft())
+        else:
+            time.sleep(0.01)
 
     def _await_head(self, conn: TConn) -> None:
         conn.sock.setblocking(False)
@@ -91,10 +101,13 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def on_pending_socket_readable(self, conn: TConn, client: socket.socket) -> None:
-        if _head_is_here(conn):
+        # Closed: it gave way to another one, woken in the same moment.
+        if client.fileno() >= 0 and _head_is_here(conn):
             super().on_pending_socket_readable(conn, client)
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        if client.fileno() < 0:
+            return
         if _head_is_here(conn):
             super().on_client_socket_readable(conn, client)
             return
@@ -149,14 +162,20 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             return
         except OSError:
             self.log.debug("the client reset the connection")
-        self._ending.remove(conn)
-        self._drop(conn)
+        if conn in self._ending:
+            self._ending.remove(conn)
+            self._drop(conn)
 
     def _drop(self, conn: TConn) -> None:
         with suppress(OSError, ValueError, KeyError):
             self.poller.unregister(conn.sock)
         self.nr_conns -= 1
         conn.close()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        super()._cap_keepalive(deadline)
+        for conn in (*self.pending_conns, *self._ending):
+            conn.timeout = min(conn.timeout, deadline)
 
     def murder_pending(self) -> None:
         super().murder_pending()
