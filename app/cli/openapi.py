@@ -16,9 +16,13 @@ _FILE = Path(__file__).resolve().parents[2] / "openapi" / "openapi.json"
 @click.option("--write", is_flag=True, help="Write openapi/openapi.json instead of printing.")
 def openapi(write: bool) -> None:
     """Print the OpenAPI document of this version."""
-    text = orjson.dumps(factory.document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if write:
-        _FILE.write_bytes(text)
+        _FILE.write_bytes(written())
         click.echo(f"{_FILE} is written.")
     else:
-        click.echo(text.decode(), nl=False)
+        click.echo(written().decode(), nl=False)
+
+
+def written() -> bytes:
+    """The file's content: indented, since people read how it changes."""
+    return orjson.dumps(factory.document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,9 +16,11 @@ import click
 from app.cli import instance
 from app.config import Config
 from app.core.caller import ALL_SCOPES, SCOPES, command_line
-from app.core.errors import NotFound
+from app.core.errors import NotFound, Unavailable
+from app.core.faults import Fault
 from app.core.limits import TOKEN_NAME_MAX
-from app.db import unit_of_work
+from app.core.text import clean_line
+from app.db import failures, unit_of_work
 from app.db.engines import Database
 from app.db.unit_of_work import UnitOfWork
 from app.tokens import queries, service
@@ -27,6 +29,7 @@ T = TypeVar("T")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PAGE = 200
+_UNDEFINED_TABLE = "42P01"
 
 
 class _Span(click.ParamType[timedelta]):
@@ -41,13 +44,25 @@ class _Span(click.ParamType[timedelta]):
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
+class _Name(click.ParamType[str]):
+    """A token's name, by the rules of the API."""
+
+    name = "text"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return clean_line(str(value), max_length=TOKEN_NAME_MAX) or self.fail("cannot be empty", param, ctx)
+        except Fault as fault:
+            self.fail(fault.detail, param, ctx)
+
+
 @click.group()
 def tokens() -> None:
     """Make, list and revoke tokens."""
 
 
 @tokens.command()
-@click.option("--name", required=True, help="What the token is for.")
+@click.option("--name", required=True, type=_Name(), help="What the token is for.")
 @click.option(
     "--scope",
     "scopes",
@@ -59,17 +74,20 @@ def tokens() -> None:
 @click.option("--expires-in", type=_Span(), help="For how long it holds, such as 90d; for ever if left out.")
 def create(name: str, scopes: tuple[str, ...], expires_in: timedelta | None) -> None:
     """Make a token and print it, alone on the last line; it is shown this once."""
-    if not 0 < len(name) <= TOKEN_NAME_MAX or not name.isprintable():
-        raise click.BadParameter(f"has to be 1 to {TOKEN_NAME_MAX} printable characters", param_hint="--name")
 
-    def make(unit: UnitOfWork) -> str:
-        expires_at = unit.now + expires_in if expires_in is not None else None
-        made = service.create(unit, command_line("kehu tokens create"), name=name, scopes=scopes, expires_at=expires_at)
-        click.echo(f"Token {made.id} ({name}), scopes {' '.join(made.scopes)}:")
-        return made.token or ""
+    def make(unit: UnitOfWork) -> service.ShownToken:
+        return service.create(
+            unit,
+            command_line("kehu tokens create"),
+            name=name,
+            scopes=scopes,
+            expires_at=_end(unit.now, expires_in) if expires_in is not None else None,
+        )
 
     with _database() as (database, config):
-        click.echo(_write(database, config, make))
+        made = _write(database, config, make)
+    click.echo(f"Token {made.id} ({made.name}), scopes {' '.join(made.scopes)}:")
+    click.echo(made.token)
 
 
 @tokens.command(name="list")
@@ -116,6 +134,13 @@ def first_token(url: str, config: Config) -> str | None:
         database.close()
 
 
+def _end(now: datetime, expires_in: timedelta) -> datetime:
+    try:
+        return now + expires_in
+    except OverflowError as error:
+        raise click.BadParameter("lies beyond the year 9999; leave it out for a token without end", param_hint="--expires-in") from error
+
+
 def _write(database: Database, config: Config, work: Callable[[UnitOfWork], T]) -> T:
     return unit_of_work.run(database, time.monotonic() + config.request_deadline, work)
 
@@ -127,5 +152,19 @@ def _database() -> Iterator[tuple[Database, Config]]:
         database = Database(dataclasses.replace(config, database_url=url))
         try:
             yield database, config
+        except failures.DATABASE_ERRORS as error:
+            raise click.ClickException(_sentence(error)) from error
+        except Unavailable as error:
+            raise click.ClickException("The database does not answer, or is too busy. Try again.") from error
         finally:
             database.close()
+
+
+def _sentence(error: Exception) -> str:
+    """What the person at the terminal can put right; raises what is our own mistake."""
+    if failures.sqlstate(error) == _UNDEFINED_TABLE:
+        return "The database has no tables of Kehu yet: run `kehu migrate`."
+    if failures.meaning(error, reading=False) is None:
+        raise error
+    # libpq's own words name host and reason, and no password.
+    return f"The database cannot be used: {str(getattr(error, 'orig', error)).partition(chr(10))[0]}"

@@ -7,9 +7,11 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from cachetools import TTLCache
+from sqlalchemy import Connection, Row
 
 from app.config import Config
 from app.core import logs
@@ -18,8 +20,10 @@ from app.db import failures
 from app.db.engines import Database
 from app.tokens import queries, secrets
 
-# A revocation holds within 5 s on every process; this leaves room for a slow look-up.
+# A revocation holds within 5 s on every process: what a look-up found is remembered for so long, unless the look-up itself took longer
+# than the rest.
 _TTL_SECONDS = 3.0
+_LOOK_UP_SECONDS = 1.5
 _CACHE_SIZE = 10_000
 
 _log = logs.get(__name__)
@@ -27,21 +31,27 @@ _log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    """What a secret opens, and up to when; None: for ever."""
+
     name: str
     scopes: frozenset[str]
-    secret_hash: bytes
-    previous_secret_hash: bytes | None
-    previous_expires_at: datetime | None
     expires_at: datetime | None
+
+    @property
+    def holds(self) -> bool:
+        return self.expires_at is None or self.expires_at > datetime.now(UTC)
 
 
 class TokenLookUp:
-    """The look-up of one process. Tokens, and ids that are none, are remembered for three seconds."""
+    """The look-up of one process. What a text opens, and that it opens nothing, is remembered for three seconds.
+
+    By id and secret and not by id alone, since after a rotation the new secret has to open at once.
+    """
 
     def __init__(self, database: Database, config: Config) -> None:
         self._database = database
         self._deadline = config.request_deadline
-        self._cache: TTLCache[UUID, _Known | None] = TTLCache(_CACHE_SIZE, _TTL_SECONDS)
+        self._cache: TTLCache[tuple[UUID, bytes], _Known | None] = TTLCache(_CACHE_SIZE, _TTL_SECONDS)
         self._lock = threading.Lock()
 
     def __call__(self, text: str, request_id: str) -> Caller | None:
@@ -49,45 +59,42 @@ class TokenLookUp:
         token = secrets.read(text)
         if token is None:
             return None
-        known = self._known(token)
-        if known is None or not _opens(known, token.secret):
+        known = self._known(token.token_id, secrets.digest(token.secret))
+        if known is None or not known.holds:
             return None
         return Caller(token_id=token.token_id, name=known.name, scopes=known.scopes, request_id=request_id)
 
-    def _known(self, token: secrets.TokenText) -> _Known | None:
+    def _known(self, token_id: UUID, given: bytes) -> _Known | None:
         with self._lock:
-            if token.token_id in self._cache:
-                return self._cache[token.token_id]
-        with self._database.lease(time.monotonic() + self._deadline) as connection:
-            row = queries.get_token_by_id(connection, token.token_id)
-            known = None
-            if row is not None:
-                known = _Known(
-                    name=row.name,
-                    scopes=frozenset(row.scopes),
-                    secret_hash=row.secret_hash,
-                    previous_secret_hash=row.previous_secret_hash,
-                    previous_expires_at=row.previous_expires_at,
-                    expires_at=row.expires_at,
-                )
-                if _opens(known, token.secret):
-                    try:
-                        queries.touch_token(connection, token.token_id)
-                    except failures.DATABASE_ERRORS as error:
-                        # A full disk or a standby: reads go on without the note.
-                        _log.warning("last_used_not_noted", token_id=str(token.token_id), exc_info=error)
-        with self._lock:
-            self._cache[token.token_id] = known
+            if (token_id, given) in self._cache:
+                return self._cache[token_id, given]
+        began = time.monotonic()
+        with self._database.lease(began + self._deadline) as connection:
+            known = _opened(queries.get_token_by_id(connection, token_id), given)
+            if known is not None and known.holds:
+                _touch(connection, token_id)
+        if time.monotonic() - began < _LOOK_UP_SECONDS:
+            with self._lock:
+                self._cache[token_id, given] = known
         return known
 
 
-def _opens(known: _Known, secret: str) -> bool:
-    now = datetime.now(UTC)
-    if known.expires_at is not None and known.expires_at <= now:
-        return False
-    given = secrets.digest(secret)
-    if hmac.compare_digest(known.secret_hash, given):
-        return True
-    if known.previous_secret_hash is None or known.previous_expires_at is None or known.previous_expires_at <= now:
-        return False
-    return hmac.compare_digest(known.previous_secret_hash, given)
+def _opened(row: Row[Any] | None, given: bytes) -> _Known | None:  # Any: the columns of a token
+    """What the secret with the hash `given` opens, None where nothing, be it expired or not."""
+    if row is None:
+        return None
+    expires_at: datetime | None = row.expires_at
+    if not hmac.compare_digest(row.secret_hash, given):
+        until: datetime | None = row.previous_expires_at
+        if until is None or not hmac.compare_digest(row.previous_secret_hash, given):
+            return None
+        expires_at = until if expires_at is None else min(until, expires_at)
+    return _Known(name=row.name, scopes=frozenset(row.scopes), expires_at=expires_at)
+
+
+def _touch(connection: Connection, token_id: UUID) -> None:
+    try:
+        queries.touch_token(connection, token_id)
+    except failures.DATABASE_ERRORS as error:
+        # A full disk or a standby: reads go on without the note.
+        _log.warning("last_used_not_noted", token_id=str(token_id), exc_info=error)

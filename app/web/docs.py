@@ -10,7 +10,7 @@ from flask import Flask, Response, abort, request
 
 from app.core import limits
 from app.web import dump, gate
-from app.web.document import header_docs
+from app.web.document import complete, header_docs
 from app.web.schemas import QuerySchema, load_query
 
 # Swagger UI's own files, from the package flask-swagger-ui; ours is only the page around them.
@@ -57,6 +57,7 @@ def install(app: Flask, document: dict[str, Any]) -> None:  # Any: the document 
     """Serve `/openapi.json`, `/docs` and `/v1/meta/limits`; none needs a token."""
     caps = _caps(app.extensions["kehu"].config.max_body_bytes)
     app.extensions[EXTENSION] = document
+    complete(document)
     document["paths"] |= _paths(list(caps))
     document["components"]["securitySchemes"] |= _METRICS_SECURITY
     written = dump.to_bytes(document)

@@ -13,7 +13,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
 from app.web import converters, problems
-from app.web.schemas import ProblemSchema, Schema
+from app.web.schemas import AnswerSchema, ProblemSchema, Schema
 
 # Any: the document is JSON.
 
@@ -67,6 +67,13 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "description": "A text of your own for this write, such as a UUID: sent again within 24 hours, it is answered and not executed again.",
 }
 
+IF_NONE_MATCH_STAR: dict[str, Any] = {
+    "in": "header",
+    "name": "If-None-Match",
+    "schema": {"type": "string", "enum": ["*"]},
+    "description": "`*`: only where there is nothing yet; else 412.",
+}
+
 _HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
 
 DESCRIPTION = """\
@@ -76,7 +83,8 @@ Customers of a company: who they are and by which ids other systems know them. E
 * Times are RFC 3339 in UTC, ids are opaque, a field without a value is `null` and never absent. An empty text is taken as `null`.
 * An unknown field or parameter is refused (422), never ignored.
 * Every error is an RFC 9457 problem document; `code` is for programs.
-* Every answer carries `X-Request-Id`. `PATCH` and `PUT` bodies are JSON merge patches (RFC 7396).
+* Every answer carries `X-Request-Id`. `PATCH` and `PUT` bodies are JSON merge patches (RFC 7396), sent as
+  `application/json` or `application/merge-patch+json`.
 """
 
 
@@ -150,6 +158,17 @@ def described(blueprint: Any, run: Callable[..., Any], operation: Operation) -> 
     return run
 
 
+def complete(document: dict[str, Any]) -> None:
+    """Add the condition that makes a PUT create only.
+
+    The second type that merge patches may have stands in the description: as a second content it would double each body in generated
+    clients, and make it one that may be left out.
+    """
+    for path in document["paths"].values():
+        if "put" in path:
+            path["put"]["parameters"].append(IF_NONE_MATCH_STAR)
+
+
 def _copy(run: Callable[..., Any]) -> Callable[..., Any]:
     """For smorest's decorators to hang the document on; never called."""
 
@@ -170,6 +189,16 @@ class _Converter(OpenAPIConverter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.add_attribute_function(_field_openapi)  # type: ignore[no-untyped-call]  # apispec types this one not
+        self.add_parameter_attribute_function(_without_null)
+
+    def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
+        described: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # nor this one
+        if isinstance(schema, AnswerSchema) and not described.get("additionalProperties"):
+            # A client that was made of this document has to go on when an answer gets a field more.
+            described.pop("additionalProperties", None)
+        if (meaning := type(schema).__doc__) is not None:
+            described["description"] = meaning.partition("\n")[0]
+        return described
 
     def field2default(self, field: Any, **kwargs: Any) -> dict[str, Any]:
         # None says that a parameter was not sent; as a default it would contradict the parameter's own type.
@@ -178,6 +207,14 @@ class _Converter(OpenAPIConverter):
 
 def _field_openapi(_: OpenAPIConverter, field: Any, **__: Any) -> dict[str, Any]:
     return dict(getattr(field, "openapi", {}))
+
+
+def _without_null(_: OpenAPIConverter, field: Any, *, ret: dict[str, Any], **__: Any) -> dict[str, Any]:
+    """A parameter is there or it is not: in an address there is no null."""
+    kinds = ret["schema"].get("type")
+    if isinstance(kinds, list):
+        ret["schema"]["type"] = next(kind for kind in kinds if kind != "null")
+    return {}
 
 
 class Plugin(MarshmallowPlugin):

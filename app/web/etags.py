@@ -36,4 +36,5 @@ def is_fresh(request: Request, tag: str) -> bool:
 
 
 def _tags(found: ETags) -> set[str]:
-    return set(found.as_set(include_weak=True))
+    # Werkzeug reads `""` as None.
+    return {tag for tag in found.as_set(include_weak=True) if tag is not None}

@@ -148,7 +148,8 @@ class Choice(Parsed):
 class Country(Parsed):
     def __init__(self, **kwargs: Any) -> None:
         def parse(value: str) -> str:
-            code = value.strip().upper() if len(value) < limits.SHORT_TEXT_MAX else ""
+            # ASCII only: in upper case U+017F is an S.
+            code = value.strip().upper() if value.isascii() and len(value) < limits.SHORT_TEXT_MAX else ""
             if not codes.is_country(code):
                 raise Fault("unknown_country", "This is no ISO 3166-1 alpha-2 country code.")
             return code

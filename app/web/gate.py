@@ -5,6 +5,7 @@ In the order in which the statuses are promised: Accept (406), size (413), type 
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,6 +26,8 @@ MERGE_PATCH = "application/merge-patch+json"
 
 _READ_BYTES = 65_536
 
+_NO_QUALITY = re.compile(r"q\s*=\s*0(?:\.0*)?\Z")
+
 # A parser's complaint may quote a member's name, which may be as long as a body.
 _REASON_MAX = 200
 
@@ -39,7 +42,7 @@ class Bounds:
 
 def check_accept(request: Request, offered: str = JSON) -> None:
     """Raises 406 where the caller rules out what this operation answers; problem documents come whatever was asked for."""
-    if not _accepts(request, offered):
+    if not _accepts(request.headers.get("Accept", ""), offered):
         raise HttpProblem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", offered=offered)
 
 
@@ -131,16 +134,20 @@ def _is_shallow(value: Any) -> bool:
     return False
 
 
-def _accepts(request: Request, offered: str) -> bool:
-    """RFC 9110, section 12.5.1: the most specific range decides. Parameters such as `charset` do not matter, there being one variant."""
-    found: tuple[int, float] | None = None
-    for accepted, quality in request.accept_mimetypes:
-        kind = accepted.partition(";")[0].strip().lower()
-        if kind in ("*/*", offered.partition("/")[0] + "/*", offered):
-            rank = (kind == offered) + (kind != "*/*")
-            found = max(found or (rank, quality), (rank, quality))
-    # Nothing that could be read is nothing that was ruled out.
-    return found[1] > 0 if found is not None else not request.accept_mimetypes
+def _accepts(accept: str, offered: str) -> bool:
+    """RFC 9110, section 12.5.1: the most specific range decides. Parameters such as `charset` do not matter, there being one variant.
+
+    Not Werkzeug's: it takes them for another type, and 8 kB of spaces cost it 80 ms.
+    """
+    ranks = {"*/*": 0, offered.partition("/")[0] + "/*": 1, offered: 2}
+    found: list[tuple[int, bool]] = []
+    for one in accept.split(","):
+        kind, *parameters = (part.strip().lower() for part in one.split(";"))
+        if kind in ranks:
+            refused = any(_NO_QUALITY.match(parameter) for parameter in parameters)
+            found.append((ranks[kind], not refused))
+    # Nothing said is nothing ruled out.
+    return max(found)[1] if found else not accept.strip()
 
 
 def _check_type(request: Request) -> None:

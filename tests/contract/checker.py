@@ -76,20 +76,20 @@ class Checker:
     def _check_body(self, where: str, mimetype: str, response: TestResponse, schema: dict[str, Any]) -> None:
         key = (where, mimetype, orjson.dumps(schema).decode())
         if key not in self._validators:
-            self._validators[key] = Draft202012Validator(self._strict(schema), format_checker=_format_checker())
+            self._validators[key] = Draft202012Validator(self.strict(schema), format_checker=_format_checker())
         raw = response.get_data()
         value = orjson.loads(raw) if "json" in response.mimetype else raw.decode()
         faults = [f"{fault.json_path}: {fault.message}" for fault in self._validators[key].iter_errors(value)]
         assert not faults, f"{where}: {faults[:5]}"
 
-    def _strict(self, schema: Any) -> Any:
+    def strict(self, schema: Any) -> Any:
         """The schema with its references in place, and closed: what it does not name is not allowed."""
         if isinstance(schema, list):
-            return [self._strict(item) for item in schema]
+            return [self.strict(item) for item in schema]
         if not isinstance(schema, dict):
             return schema
         schema = self._resolved(schema)
-        closed = {name: self._strict(part) for name, part in schema.items()}
+        closed = {name: self.strict(part) for name, part in schema.items()}
         # A problem document may carry data of its own (RFC 9457); the document says so.
         if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:
             closed["additionalProperties"] = False

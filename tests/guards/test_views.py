@@ -1,0 +1,130 @@
+"""Guards that every view of a feature goes through the one frame: token, scope, gate, schema, unit of work."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from app.core.caller import SCOPES
+from tests.client import Api, problem
+from tests.guards.operations import METHODS, Operation, features
+from tests.tokens.test_look_up import statements
+
+
+class TestFrame:
+    def test_every_view_is_wrapped_by_reads_or_writes(self, app: Flask) -> None:
+        bare = []
+        for rule in app.url_map.iter_rules():
+            if not rule.rule.startswith("/v1/") or rule.rule.startswith("/v1/meta/"):
+                continue
+            view = getattr(app.view_functions[rule.endpoint], "view_class", None)
+            for method in METHODS:
+                handler = getattr(view, method, None)
+                if handler is None and view is not None:
+                    continue
+                # Only the frame writes this; the view itself is below it.
+                if (
+                    view is None
+                    or "operationId" not in getattr(handler, "_apidoc", {}).get("manual_doc", {})
+                    or not hasattr(handler, "__wrapped__")
+                ):
+                    bare.append(f"{method} {rule.rule}")
+
+        assert bare == []
+
+
+class TestAccess:
+    @pytest.mark.parametrize("operation", features())
+    def test_without_a_token_it_is_401_whatever_else_is_wrong(self, api: Api, operation: Operation) -> None:
+        response = api.anonymous().request(
+            operation.method.upper(),
+            f"{operation.address}?nonsense=1",
+            data=b"{",
+            content_type="text/plain",
+            headers={"Accept": "text/html"},
+        )
+
+        assert response.status_code == 401
+        assert problem(response)["code"] == "unauthenticated"
+        assert "WWW-Authenticate" in response.headers
+
+    @pytest.mark.parametrize("operation", [one for one in features() if one.values[0].scope is not None])
+    def test_without_its_scope_it_is_403_naming_it_and_nothing_is_asked_of_the_database(self, api: Api, operation: Operation) -> None:
+        lacking = api.with_scopes(*(scope for scope in SCOPES if scope != operation.scope))
+        lacking.get("/v1/tokens/self")
+
+        with statements(api.app, about="") as asked:
+            response = lacking.request(operation.method.upper(), operation.address, data=b"{", content_type="text/plain")
+
+        assert response.status_code == 403
+        assert problem(response)["code"] == "scope_missing"
+        assert problem(response)["scope"] == operation.scope
+        assert asked == []
+
+    @pytest.mark.parametrize("operation", [one for one in features() if one.values[0].scope is not None])
+    def test_its_scope_alone_is_enough(self, api: Api, operation: Operation) -> None:
+        client = api.with_scopes(str(operation.scope))
+
+        response = client.request(operation.method.upper(), operation.address, json={} if operation.takes_body else None)
+
+        assert response.status_code not in (401, 403)
+
+
+class TestGate:
+    @pytest.mark.parametrize("operation", features())
+    def test_another_type_of_answer_is_406(self, api: Api, operation: Operation) -> None:
+        response = api.request(operation.method.upper(), operation.address, headers={"Accept": "text/html"})
+
+        assert response.status_code == 406
+
+    @pytest.mark.parametrize("operation", features())
+    def test_an_unknown_parameter_is_422(self, api: Api, operation: Operation) -> None:
+        body = {} if operation.takes_body else None
+
+        response = api.request(operation.method.upper(), f"{operation.address}?nonsense=1", json=body)
+
+        assert response.status_code == 422
+        assert "query.nonsense" in [fault["pointer"] for fault in problem(response)["errors"]] or operation.takes_body
+
+    @pytest.mark.parametrize("operation", [one for one in features() if one.values[0].takes_body])
+    def test_a_body_is_checked_before_anything_is_looked_for(self, api: Api, operation: Operation) -> None:
+        statuses = {}
+        for case, (data, kind) in {
+            "type": (b"{}", "text/plain"),
+            "form": (b"a=1", "application/x-www-form-urlencoded"),
+            "json": (b"{", "application/json"),
+            "object": (b"[]", "application/json"),
+            "unknown": (b'{"nonsense": 1}', "application/json"),
+            "size": (b'{"a": "' + b"x" * 1_100_000 + b'"}', "application/json"),
+        }.items():
+            statuses[case] = api.request(operation.method.upper(), operation.address, data=data, content_type=kind).status_code
+
+        assert statuses == {"type": 415, "form": 415, "json": 400, "object": 422, "unknown": 422, "size": 413}
+
+    @pytest.mark.parametrize("operation", [one for one in features() if one.values[0].writes and not one.values[0].takes_body])
+    def test_a_body_where_none_is_taken_is_422(self, api: Api, operation: Operation) -> None:
+        response = api.request(operation.method.upper(), operation.address, json={"nonsense": 1})
+
+        assert response.status_code == 422
+
+    @pytest.mark.parametrize("operation", [one for one in features() if 404 in one.values[0].statuses])
+    def test_what_is_not_there_is_404(self, api: Api, operation: Operation) -> None:
+        address = f"{operation.address}?mode=update" if operation.method == "put" else operation.address
+
+        response = api.request(operation.method.upper(), address, json={} if operation.takes_body else None)
+
+        assert response.status_code == 404
+        assert problem(response)["code"] == "not_found"
+
+    def test_another_method_is_405_with_those_that_there_are(self, api: Api) -> None:
+        offered: dict[str, set[str]] = {}
+        for one in features():
+            offered.setdefault(one.values[0].address, set()).add(one.values[0].method.upper())
+        # To any other method it is a token's id like any other.
+        offered["/v1/tokens/self"] |= {"DELETE"}
+
+        for address, methods in offered.items():
+            for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"} - methods:
+                response = api.anonymous().request(method, address)
+                assert response.status_code == 405, f"{method} {address}"
+                assert methods <= set(response.headers["Allow"].split(", ")), f"{method} {address}"
