@@ -9,9 +9,12 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Connection, Text, Uuid, bindparam, delete, insert, select, text, tuple_, update
 
+from app.changes.log import Change, append_with, with_event
+from app.core.caller import Caller
 from app.customers.models import Customer, CustomerKey
 from app.customers.record import METRICS, CustomerRecord
 from app.db.base import table_of
+from app.db.unit_of_work import UnitOfWork
 
 # Any: column values.
 
@@ -27,11 +30,17 @@ _WRITTEN = tuple(column.name for column in _CUSTOMERS.c if column.name not in ("
 _BY_ID = select(*COLUMNS).where(Customer.id == bindparam("key"))
 _LOCKED = _BY_ID.with_for_update()
 _EXISTS = select(Customer.id).where(Customer.id == bindparam("key"), Customer.deleted_at.is_(None))
-_INSERT = insert(_CUSTOMERS)
-_UPDATE = update(_CUSTOMERS).where(
-    Customer.id == bindparam("key"),
-    Customer.version == bindparam("known_version"),
-    Customer.xid <= bindparam("own_xid", type_=Customer.xid.type),
+_INSERT = with_event(
+    insert(_CUSTOMERS).values({column.name: bindparam(f"row_{column.name}", type_=column.type) for column in _CUSTOMERS.c})
+)
+_UPDATE = with_event(
+    update(_CUSTOMERS)
+    .where(
+        _CUSTOMERS.c.id == bindparam("key"),
+        _CUSTOMERS.c.version == bindparam("known_version"),
+        _CUSTOMERS.c.xid <= bindparam("own_xid", type_=_CUSTOMERS.c.xid.type),
+    )
+    .values({name: bindparam(f"row_{name}", type_=_CUSTOMERS.c[name].type) for name in _WRITTEN})
 )
 _ID_BY_KEY = select(CustomerKey.customer_id).where(
     CustomerKey.source == bindparam("source_name"), CustomerKey.external_id == bindparam("external_id_text")
@@ -62,15 +71,18 @@ def has_customer(db: Connection, customer_id: UUID) -> bool:
     return db.execute(_EXISTS, {"key": customer_id}).one_or_none() is not None
 
 
-def insert_customer(db: Connection, values: Mapping[str, Any]) -> None:
-    db.execute(_INSERT, values)
+def insert_customer(unit: UnitOfWork, caller: Caller, change: Change, *, values: Mapping[str, Any]) -> None:
+    """Write the row and its event."""
+    append_with(unit, caller, change, _INSERT, {f"row_{column.name}": values[column.name] for column in _CUSTOMERS.c})
 
 
-def update_customer(db: Connection, customer_id: UUID, *, known_version: int, values: Mapping[str, Any]) -> bool:
-    """Whether the row still had `known_version` and no later writer; its metrics are not touched."""
-    written = {name: values[name] for name in _WRITTEN}
+def update_customer(
+    unit: UnitOfWork, caller: Caller, change: Change, customer_id: UUID, *, known_version: int, values: Mapping[str, Any]
+) -> bool:
+    """Write the row and its event, and whether the row still had `known_version` and no later writer; its metrics are not touched."""
+    written = {f"row_{name}": values[name] for name in _WRITTEN}
     condition = {"key": customer_id, "known_version": known_version, "own_xid": values["xid"]}
-    return db.execute(_UPDATE, {**written, **condition}).rowcount == 1
+    return append_with(unit, caller, change, _UPDATE, {**written, **condition})
 
 
 def get_customer_id_by_key(db: Connection, source: str, external_id: str) -> UUID | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from app.changes.log import Change, append, subject_of
+from app.changes.log import Change, subject_of
 from app.core.caller import Caller
 from app.core.errors import FieldFault, Invalid, Outrun
 from app.customers import keys, merging, queries
@@ -37,9 +37,9 @@ def insert(unit: UnitOfWork, caller: Caller, *, customer_id: UUID, values: Mappi
         deleted_at=None,
         xid=unit.xid,
     )
-    queries.insert_customer(unit.connection, {**_columns(record), **merging.derived(values)})
     told = {name: getattr(record, name) for name in TOLD}
-    append(unit, caller, [Change("customer.created", subject(customer_id), None, told, TOLD)])
+    event = Change("customer.created", subject(customer_id), None, told, TOLD)
+    queries.insert_customer(unit, caller, event, values={**_columns(record), **merging.derived(values)})
     return record
 
 
@@ -86,16 +86,17 @@ def _write(unit: UnitOfWork, caller: Caller, kind: str, before: CustomerRecord, 
         updated_at=max(unit.now, before.updated_at),
         xid=unit.xid,
     )
+    told = {name: getattr(after, name) for name in (*changed, "version", "updated_at")}
+    was = {name: getattr(before, name) for name in changed}
+    event = Change(kind, subject(before.id), was, told, tuple(changed))
     values = _columns(after)
-    if not queries.update_customer(unit.connection, before.id, known_version=before.version, values={**values, **merging.derived(values)}):
+    values |= merging.derived(values)
+    if not queries.update_customer(unit, caller, event, before.id, known_version=before.version, values=values):
         # Somebody else wrote it since we read it, or a later transaction than ours did.
         raise Outrun
     # After the row: who waits for an id that is being claimed holds the row that it is for, always in this order.
     if "external_ids" in changed:
         keys.exchange(unit, before.id, before=before.external_ids, after=after.external_ids)
-    told = {name: getattr(after, name) for name in (*changed, "version", "updated_at")}
-    was = {name: getattr(before, name) for name in changed}
-    append(unit, caller, [Change(kind, subject(before.id), was, told, tuple(changed))])
     return after
 
 

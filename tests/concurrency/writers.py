@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, update
 
+from app.changes.log import with_event
 from app.config import Config
 from app.core.caller import Caller, command_line
 from app.core.preconditions import NONE
@@ -50,7 +51,9 @@ def start(config: Config, customers: list[UUID], events: int, *, fenced: bool = 
 def write(config: Config, customers: list[UUID], share: int, seed: int, fenced: bool) -> None:
     """`share` committed changes by this process."""
     if not fenced:
-        queries._UPDATE = update(Customer).where(Customer.id == bindparam("key"), Customer.version == bindparam("known_version"))
+        values = {name: bindparam(f"row_{name}", type_=Customer.__table__.c[name].type) for name in queries._WRITTEN}
+        condition = (Customer.id == bindparam("key"), Customer.version == bindparam("known_version"))
+        queries._UPDATE = with_event(update(Customer).where(*condition).values(values))
     dice = random.Random(seed)
     database = Database(config)
     caller = command_line(f"writer {seed}")

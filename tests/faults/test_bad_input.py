@@ -230,7 +230,9 @@ class TestJson:
     def test_a_hundred_thousand_brackets_are_400_within_50_ms_and_the_process_lives(self, live: LiveServer, api: Api, body: bytes) -> None:
         replies = []
 
-        took = fastest(lambda: replies.append(exchange(live, _post(api, body))), clock=time.perf_counter)
+        took = fastest(
+            lambda: replies.append(exchange(live, request("POST", "/v1/customers", token=api.token, json=body))), clock=time.perf_counter
+        )
 
         assert {reply.status for reply in replies} == {400}
         assert took < 50
@@ -506,11 +508,6 @@ class TestPatches:
 
         assert [pointers(answer) for answer in answers] == [{f"/{field}": "unknown_field"}] * 3
         assert api.get(path).json == made
-
-
-def _post(api: Api, body: bytes) -> bytes:
-    head = request("POST", "/v1/customers", "Content-Type: application/json", f"Content-Length: {len(body)}", token=api.token)
-    return head + body
 
 
 def _percent(text: str) -> str:

@@ -40,14 +40,18 @@ def connect(server: LiveServer, sent: bytes = b"", *, timeout: float = 15) -> so
     return connection
 
 
-def request(method: str, target: str, *headers: str, token: str = "", body: bytes = b"", close: bool = True) -> bytes:
-    """The bytes of a request, of which the server is asked to close the connection."""
-    lines = [f"{method} {target} HTTP/1.1", "Host: kehu", *headers]
+def request(
+    method: str, target: str, *headers: str, token: str = "", json: bytes | None = None, host: str = "kehu", close: bool = True
+) -> bytes:
+    """The bytes of a request; of the server is asked to close the connection, unless `close` is False."""
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *headers]
     if token:
         lines.append(f"Authorization: Bearer {token}")
+    if json is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(json)}"]
     if close:
         lines.append("Connection: close")
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return "\r\n".join([*lines, "", ""]).encode() + (json or b"")
 
 
 def read(connection: socket.socket) -> Reply:
