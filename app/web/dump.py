@@ -44,9 +44,7 @@ def selected(kind: type[Schema], names: tuple[str, ...] | None) -> Dump:
 
 
 def _compile(schema: Schema, getter: Callable[..., Callable[[Any], Any]]) -> Dump:
-    same_row = {
-        name: _compile(_schema(field), attrgetter) for name, field in schema.dump_fields.items() if isinstance(field, fields.SameRow)
-    }
+    same_row = {name: _compile(_schema(field), getter) for name, field in schema.dump_fields.items() if isinstance(field, fields.SameRow)}
     sources = {name: field.attribute or name for name, field in schema.dump_fields.items() if name not in same_row}
     nested = {name: found for name in sources if (found := _inner(schema.dump_fields[name])) is not None}
     names = tuple(sources)
@@ -69,8 +67,8 @@ def _inner(field: marshmallow.fields.Field[Any]) -> Callable[[Any], Any] | None:
     if isinstance(field, fields.Written):
         return None
     if isinstance(field, marshmallow.fields.Nested):
-        # A part of the same row has attributes like the row; any other part is a dict, as it came from jsonb.
-        below = _compile(_schema(field), attrgetter if isinstance(field, fields.SameRow) else itemgetter)
+        # A dict, as it came from jsonb.
+        below = _compile(_schema(field), itemgetter)
         return lambda value: None if value is None else below(value)
     if isinstance(field, marshmallow.fields.List):
         item = _inner(field.inner)

@@ -178,8 +178,16 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             conn.timeout = min(conn.timeout, deadline)
 
     def murder_pending(self) -> None:
-        super().murder_pending()
-        while self._ending and self._ending[0].timeout <= time.monotonic():
+        now = time.monotonic()
+        while self.pending_conns and self.pending_conns[0].timeout <= now:
+            conn = self.pending_conns.popleft()
+            if conn.sock.peeked:
+                self.poller.unregister(conn.sock)
+                self.handle_error(None, conn.sock, None, Late())
+                self._end(conn)
+            else:
+                self._drop(conn)
+        while self._ending and self._ending[0].timeout <= now:
             self._drop(self._ending.popleft())
 
     def handle_error(self, req: Request | None, client: BoundedSocket, _: object, exc: Exception) -> None:

@@ -165,9 +165,9 @@ class TestEmail:
     def test_hostile_text_costs_under_fifty_milliseconds(self, hostile: str) -> None:
         times = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.thread_time()
             _email_or_code(hostile)
-            times.append(time.perf_counter() - start)
+            times.append(time.thread_time() - start)
 
         assert min(times) < 0.050
 
@@ -294,9 +294,9 @@ class TestPhone:
     def test_hostile_text_costs_under_fifty_milliseconds(self, hostile: str) -> None:
         times = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.thread_time()
             _phone_or_code(hostile, "US")
-            times.append(time.perf_counter() - start)
+            times.append(time.thread_time() - start)
 
         assert min(times) < 0.050
 

