@@ -40,8 +40,8 @@ backlog = 512
 worker_connections = 1000
 
 # Bounds the growth of a leak nobody found yet; the jitter keeps the workers from restarting at the same time.
-max_requests = 10_000
-max_requests_jitter = 1_000
+max_requests = 100_000
+max_requests_jitter = 10_000
 
 # Filters and cursors are long (gunicorn's 4094 is not enough), and 8190 is the limit of the common proxies too.
 limit_request_line = 8190

@@ -48,7 +48,7 @@ def create_app(config: Config) -> Flask:
         positions=Positions(config.secret_key),
         cursors=Cursors(config.secret_key),
         keys=KeyStore(database),
-        waiters=threading.Semaphore(max(1, config.threads // 4)),
+        waiters=threading.Semaphore(config.threads // 4),
     )
     edge.install(app)
     problems.install(app)

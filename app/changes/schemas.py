@@ -23,7 +23,9 @@ class EventDataSchema(AnswerSchema):
     )
     after = marshmallow.fields.Dict(
         allow_none=True,
-        metadata={"description": "The fields in `changed` as they are now, and `version`; of something new, all fields."},
+        metadata={
+            "description": "The fields in `changed` as they are now, of customers with `version` and `updated_at`; all of a new one."
+        },
     )
     changed = marshmallow.fields.List(fields.Parsed(str))
 

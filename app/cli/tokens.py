@@ -164,7 +164,7 @@ def _sentence(error: Exception) -> str:
     """What the person at the terminal can put right; raises what is our own mistake."""
     if failures.sqlstate(error) == _UNDEFINED_TABLE:
         return "The database has no tables of Kehu yet: run `kehu migrate`."
-    if failures.meaning(error, reading=False) is None:
+    if failures.meaning(error, narrowable=False) is None:
         raise error
     # libpq's own words name host and reason, and no password.
     return f"The database cannot be used: {str(getattr(error, 'orig', error)).partition(chr(10))[0]}"

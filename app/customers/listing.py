@@ -68,7 +68,8 @@ def count_customers(db: Connection, *, narrowed: CustomerFilter) -> int:
 
 
 def _narrow(statement: Select[Any], db: Connection, narrowed: CustomerFilter) -> Select[Any] | None:
-    """None where an external id that nobody has rules out every row. The key is looked up first and not joined: see distributed keys."""
+    """None where an external id that nobody has rules out every row. The key is looked up first and not joined: keys and customers may live
+    on different nodes."""
     if narrowed.external_id is not None:
         key = narrowed.external_id
         customer_id = queries.get_customer_id_by_key(db, key.source, key.external_id)

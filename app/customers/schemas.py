@@ -212,14 +212,7 @@ def _names(value: str) -> tuple[str, ...]:
     return names
 
 
-class _Given:
-    """A parameter without a value is refused: `?email=` comes of a value that got lost, and must not be answered with everybody."""
-
-    def on_bind_field(self, field_name: str, field_obj: marshmallow.fields.Field[Any]) -> None:  # Any: a field of any value
-        field_obj.allow_none = False
-
-
-class CustomerPageQuerySchema(_Given, PageQuerySchema):
+class CustomerPageQuerySchema(PageQuerySchema):
     q = fields.Parsed(
         _search,
         {"maxLength": limits.QUERY_TEXT_MAX},
@@ -248,7 +241,7 @@ class CustomerPageQuerySchema(_Given, PageQuerySchema):
     )
 
 
-class RestoreQuerySchema(_Given, QuerySchema):
+class RestoreQuerySchema(QuerySchema):
     deleted = fields.Choice(
         "restore",
         load_default=None,
@@ -260,5 +253,5 @@ class UpsertQuerySchema(RestoreQuerySchema):
     mode = fields.Choice("upsert", "create", "update", load_default="upsert", metadata={"default": "upsert"})
 
 
-class ChangePageQuerySchema(_Given, PageQuerySchema):
+class ChangePageQuerySchema(PageQuerySchema):
     """Newest first."""

@@ -78,10 +78,10 @@ def upsert(
     precondition.check(before.version)
     if mode is Mode.CREATE:
         raise Conflict("external_id_taken", source=key.source, external_id=key.external_id, existing_id=before.id)
-    stale = _is_stale(before, data)
-    after = writing.change(unit, caller, before=before, patch={} if stale else data)
-    if stale:
-        return Synced(after, Outcome.STALE)
+    if _is_stale(before, data):
+        # Nor restored: a message that comes late must not bring back whom somebody deleted since.
+        return Synced(before, Outcome.STALE)
+    after = writing.change(unit, caller, before=before, patch=data)
     return Synced(after, Outcome.UNCHANGED if after is before else Outcome.UPDATED)
 
 

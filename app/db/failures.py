@@ -39,10 +39,10 @@ def is_repeatable(error: BaseException) -> bool:
     return sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED)
 
 
-def meaning(error: BaseException, *, reading: bool) -> KehuError | None:
-    """What a caller is told of `error`; None where it is our own mistake. A read cut by its time-out is the query's fault."""
+def meaning(error: BaseException, *, narrowable: bool) -> KehuError | None:
+    """What a caller is told of `error`; None where it is our own mistake. A time-out is a query's fault where it can be narrowed."""
     state = sqlstate(error)
-    if state == _QUERY_CANCELED and reading:
+    if state == _QUERY_CANCELED and narrowable:
         return QueryTooDear()
     if state in (_LOCK_NOT_AVAILABLE, _QUERY_CANCELED) or is_repeatable(error) or isinstance(error, exc.TimeoutError):
         return Unavailable("database_busy")

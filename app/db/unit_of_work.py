@@ -60,8 +60,9 @@ class UnitOfWork:
 def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
     """What `work` returns, once its writes are committed. `work` may be called several times and must keep nothing between calls.
 
-    `until` is on the monotonic clock. Raises what `work` raises, with nothing written, and Unavailable where the database kept
-    refusing or may have lost the commit: in both cases the caller may safely send the same again.
+    `until` is on the monotonic clock. Raises what `work` raises, with nothing written; Unavailable where others kept
+    being faster or the commit is not confirmed; and what the database raised where it kept refusing or went away. Whether the commit was
+    made is then not known: the same may be sent again where it says who it is, by an external id, a version or an idempotency key.
     """
     losses = 0
     conflicts = 0

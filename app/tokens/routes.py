@@ -72,7 +72,7 @@ class Self(MethodView):
 
         Works with any valid token.
         """
-        return Answer(service.get(call.db, token_id=call.caller.token_id))
+        return Answer(service.get_own(call.db, call.caller))
 
 
 @blp.route("/<id:token_id>")

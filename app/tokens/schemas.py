@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import marshmallow
 
 from app.core import limits
@@ -61,7 +59,3 @@ class TokenPageSchema(AnswerSchema):
 
 class TokenPageQuerySchema(PageQuerySchema):
     """Newest first."""
-
-    def on_bind_field(self, field_name: str, field_obj: marshmallow.fields.Field[Any]) -> None:  # Any: a field of any value
-        # `?cursor=` comes of a value that got lost, and must not be answered with the first page again.
-        field_obj.allow_none = False

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from app.changes.log import Change, append, subject_of
 from app.core.caller import Caller
-from app.core.errors import FieldFault, Forbidden, Invalid, NotFound
+from app.core.errors import FieldFault, Forbidden, Invalid, NotFound, Unauthenticated
 from app.core.ids import new_id
 from app.db.unit_of_work import UnitOfWork
 from app.tokens import queries, secrets
@@ -36,6 +36,7 @@ class ShownToken:
 
 def create(unit: UnitOfWork, caller: Caller, *, name: str, scopes: Sequence[str], expires_at: datetime | None) -> ShownToken:
     """A new token. Raises Forbidden for a scope that the caller lacks, Invalid where it would be expired from the start."""
+    _refuse_revoked(unit, caller)
     _refuse_scopes_not_held(caller, scopes)
     if expires_at is not None and expires_at <= unit.now:
         raise Invalid([FieldFault("/expires_at", "in_the_past", "This has to lie in the future.")])
@@ -52,10 +53,9 @@ def create(unit: UnitOfWork, caller: Caller, *, name: str, scopes: Sequence[str]
     return ShownToken(**values, last_used_at=None, previous_expires_at=None, token=secrets.write(values["id"], secret))
 
 
-def get(db: Connection, *, token_id: UUID | None) -> ShownToken:
+def get(db: Connection, *, token_id: UUID) -> ShownToken:
     """Raises NotFound."""
-    row = queries.get_token_by_id(db, token_id) if token_id is not None else None
-    return _shown(_found(row))
+    return _shown(_found(queries.get_token_by_id(db, token_id)))
 
 
 def list_page(db: Connection, *, after: tuple[Any, ...] | None, count: int) -> list[ShownToken]:
@@ -66,6 +66,7 @@ def list_page(db: Connection, *, after: tuple[Any, ...] | None, count: int) -> l
 
 def revoke(unit: UnitOfWork, caller: Caller, *, token_id: UUID) -> None:
     """Remove a token for good. Raises NotFound."""
+    _refuse_revoked(unit, caller)
     row = _found(queries.lock_token_by_id(unit.connection, token_id))
     queries.delete_token(unit.connection, token_id)
     before = {"name": row.name, "scopes": row.scopes}
@@ -75,6 +76,7 @@ def revoke(unit: UnitOfWork, caller: Caller, *, token_id: UUID) -> None:
 def rotate(unit: UnitOfWork, caller: Caller, *, token_id: UUID, overlap_seconds: int) -> ShownToken:
     """A new secret for the same token; the former one holds for `overlap_seconds` more. Raises NotFound, and Forbidden where
     the token may do what the caller may not, since its new secret would let him."""
+    _refuse_revoked(unit, caller)
     row = _found(queries.lock_token_by_id(unit.connection, token_id))
     _refuse_scopes_not_held(caller, row.scopes)
     secret = secrets.make_secret()
@@ -101,6 +103,20 @@ def rotate(unit: UnitOfWork, caller: Caller, *, token_id: UUID, overlap_seconds:
         previous_expires_at=until,
         token=secrets.write(row.id, secret),
     )
+
+
+def get_own(db: Connection, caller: Caller) -> ShownToken:
+    """The token that the caller used. Raises Unauthenticated where it was revoked a moment ago."""
+    row = queries.get_token_by_id(db, caller.token_id) if caller.token_id is not None else None
+    if row is None:
+        raise Unauthenticated
+    return _shown(row)
+
+
+def _refuse_revoked(unit: UnitOfWork, caller: Caller) -> None:
+    """A revoked token is remembered as good for some seconds; it must not use them to make itself a successor. Raises Unauthenticated."""
+    if caller.token_id is not None and queries.lock_token_by_id(unit.connection, caller.token_id) is None:
+        raise Unauthenticated
 
 
 def _refuse_scopes_not_held(caller: Caller, scopes: Sequence[str]) -> None:

@@ -72,7 +72,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
                 try:
                     result = waiting.ask_until_there(ask, seconds=parameters.get("wait", 0), places=frame.runtime().waiters)
                 except failures.DATABASE_ERRORS as error:
-                    frame.raise_meaning(error, reading=True)
+                    frame.raise_meaning(error, narrowable=query is not None)
                 if result.tag is not None and etags.is_fresh(request, result.tag):
                     return frame.finish(Response(status=HTTPStatus.NOT_MODIFIED), result)
                 return frame.respond(result, HTTPStatus.OK, answer)
@@ -150,7 +150,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
                 try:
                     done = unit_of_work.run(here.database, frame.deadline(), work)
                 except failures.DATABASE_ERRORS as error:
-                    frame.raise_meaning(error, reading=False)
+                    frame.raise_meaning(error, narrowable=False)
                 if key is not None:
                     here.keys.tidy(frame.deadline())
                 return done

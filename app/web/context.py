@@ -13,7 +13,8 @@ from flask import has_request_context, request
 
 ENVIRON_KEY = "kehu.request"
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
+# It is logged: what could be an address, a number to call or a token of ours is no id.
+_REQUEST_ID = re.compile(r"(?!.*kehu_)(?!\+?[0-9]{7,15}\Z)[A-Za-z0-9._:/+=-]{1,128}\Z")
 # https://www.w3.org/TR/trace-context/#traceparent-header: version, trace-id, parent-id, flags.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?\Z")
 
@@ -25,7 +26,7 @@ class RequestContext:
     request_id: str
     trace_id: str | None
     started: float = field(default_factory=time.monotonic)
-    # Seconds spent waiting because the caller asked for it.
+    # Seconds spent waiting for the caller: for his body, or because he asked for it.
     waited: float = 0.0
     route: str | None = None
     token_id: str | None = None

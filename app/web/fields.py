@@ -291,6 +291,9 @@ def clean_external_id(value: Any) -> str:
     if not isinstance(value, str):
         raise Fault("wrong_type", "An external id is text; put a number into quotes.")
     cleaned = text.clean_line(value, max_length=limits.EXTERNAL_ID_MAX)
+    # Cut off in silence, they would make one customer of two that differ by them.
+    if value != value.strip():
+        raise Fault("surrounding_space", "An external id cannot begin or end with white space.")
     if cleaned == "":
         raise Fault("empty", "An external id cannot be empty.")
     return cleaned

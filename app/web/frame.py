@@ -99,13 +99,13 @@ def finish(response: Response, result: Answer) -> Response:
 
 
 def deadline() -> float:
-    """When the running request has to be done with the database, on the monotonic clock; what it waited by its own wish not counted."""
+    """When the running request has to be done with the database, on the monotonic clock; what it waited for its caller not counted."""
     about = context.current()
     return about.started + about.waited + runtime().config.request_deadline
 
 
-def raise_meaning(error: Exception, *, reading: bool) -> NoReturn:
-    told = failures.meaning(error, reading=reading)
+def raise_meaning(error: Exception, *, narrowable: bool) -> NoReturn:
+    told = failures.meaning(error, narrowable=narrowable)
     if told is None:
         raise error
     problems.tell_database_failure(error, told)

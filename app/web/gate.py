@@ -18,6 +18,7 @@ from werkzeug.http import parse_options_header
 
 from app.core import limits
 from app.core.errors import FieldFault, Invalid
+from app.web import context
 from app.web.connection import BoundedSocket, Late
 from app.web.problems import HttpProblem
 
@@ -168,6 +169,7 @@ def _read(request: Request, bounds: Bounds) -> bytes:
     declared = request.content_length
     parts: list[bytes] = []
     size = 0
+    began = time.monotonic()
     try:
         while declared is None or size < declared:
             part = stream.read(_READ_BYTES if declared is None else min(_READ_BYTES, declared - size))
@@ -182,6 +184,8 @@ def _read(request: Request, bounds: Bounds) -> bytes:
     except (OSError, ParseException) as error:
         # The client is gone, or its chunks are none.
         raise HttpProblem(HTTPStatus.BAD_REQUEST, "bad_request") from error
+    finally:
+        context.current().waited += time.monotonic() - began
     if declared is not None and size < declared:
         # Cut off on the way: what came may be whole JSON all the same, and is not what was meant.
         raise HttpProblem(HTTPStatus.BAD_REQUEST, "bad_request")

@@ -227,9 +227,8 @@ def _head_is_here(conn: TConn) -> bool:
 
 
 def _is_head(data: bytes) -> bool:
-    # gunicorn refuses bare LF, which it has to see for that; and it skips empty lines in front.
-    started = data.lstrip(b"\r\n")
-    return b"\r\n\r\n" in started or b"\n\n" in started
+    # gunicorn refuses bare LF, which it has to see for that.
+    return b"\r\n\r\n" in data or b"\n\n" in data
 
 
 def _take_rest(environ: WSGIEnvironment) -> bool:

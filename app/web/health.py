@@ -27,11 +27,12 @@ def install(app: Flask, database: Database, ask: Ask) -> None:
         return _ok()
 
     def ready() -> Response:
-        """The database answers and has the tables that this code expects."""
+        """The database answers and has at least the tables that this code expects."""
         try:
             with database.lease(time.monotonic() + _SECONDS) as connection:
                 revision = migrations.stored_revision(connection)
-                if revision != migrations.expected_revision():
+                # Newer ones are no harm: the release before goes on while the next one's migrations are already there.
+                if revision is None or revision < migrations.expected_revision():
                     raise Unavailable("migrations_missing")
                 objection = ask(connection)
         except failures.DATABASE_ERRORS as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +12,7 @@ import orjson
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from app.core import errors, limits, logs
+from app.core import errors, limits, logs, times
 from app.db import failures
 from app.web import metrics
 from app.web.context import current_request_id
@@ -57,10 +58,6 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Customer {existing_id} was deleted at {deleted_at}. POST to its `restore` brings it back; a write may say `deleted=restore`.",
     ),
     "external_id_taken": ("External id taken", "`{source}:{external_id}` stands for customer {existing_id}."),
-    "external_id_differs": (
-        "External id differs",
-        "The address names `{source}:{external_id}`, the body gives this source another id or none.",
-    ),
     "idempotency_key_reused": (
         "Idempotency-Key reused",
         "This `Idempotency-Key` was sent with another request. Take a new one for each write.",
@@ -70,7 +67,6 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "A request with this `Idempotency-Key` is being executed. Send the same again after {retry_after} s.",
     ),
     "secret_shown_once": ("Secret shown once", "This write was executed, and its secret was shown then; it belongs to {id}."),
-    "last_token": ("Last token", "This is the only token that may manage tokens; make another one first."),
     "version_mismatch": (
         "Version mismatch",
         "The stored version is not one that `If-Match` or `If-None-Match` allows. Read it again.",
@@ -83,12 +79,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "query_too_dear": ("Query too dear", "The query took longer than a request may. Narrow it by a filter that an index serves."),
     "database_unavailable": (
         "Database unavailable",
-        "The database does not answer. Nothing was changed, or the same request sent again is safe.",
+        "The database does not answer, and whether a write was made is not known. Send the same again: a POST with its `Idempotency-Key`.",
     ),
     "database_busy": ("Too busy", "The database is too busy, or another write holds this row. Send the same request again."),
     "commit_unconfirmed": (
         "Commit unconfirmed",
-        "The database could not confirm the write on its standby. Send the same request again.",
+        "The database could not confirm the write on its standby. Send the same again: a POST with its `Idempotency-Key`.",
     ),
     "migrations_missing": ("Migrations missing", "The database has not had every migration of this version: run `kehu migrate`."),
     "restored_unsaid": (
@@ -113,11 +109,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 class HttpProblem(Exception):
     """A problem that only HTTP knows: raised by the gate, never below the routes."""
 
-    def __init__(self, status: HTTPStatus, code: str, *, headers: Mapping[str, str] | None = None, **data: object) -> None:
+    def __init__(self, status: HTTPStatus, code: str, **data: object) -> None:
         super().__init__(code)
         self.status = status
         self.code = code
-        self.headers = dict(headers or {})
         self.data = data
 
 
@@ -130,7 +125,7 @@ def document(status: int, code: str, *, request_id: str, data: Mapping[str, obje
         "type": f"urn:kehu:problem:{code}",
         "title": title,
         "status": int(status),
-        "detail": sentence.format_map(_Blank(known)),
+        "detail": sentence.format_map(_Blank({name: _told(value) for name, value in known.items()})),
         "code": code,
         "request_id": request_id,
         **known,
@@ -178,7 +173,7 @@ def install(app: Flask) -> None:
 
 
 def _of_http_problem(error: HttpProblem) -> Response:
-    return answer(error.status, error.code, error.data, headers=error.headers)
+    return answer(error.status, error.code, error.data)
 
 
 def _of_http_exception(error: HTTPException) -> Response:
@@ -195,12 +190,16 @@ def _of_http_exception(error: HTTPException) -> Response:
 
 def _of_exception(error: Exception) -> Response:
     if isinstance(error, failures.DATABASE_ERRORS):
-        told = failures.meaning(error, reading=False)
+        told = failures.meaning(error, narrowable=False)
         if told is not None:
             tell_database_failure(error, told)
             return of_error(told)
     _log.error("unhandled", exc_info=error)
     return _of_http_exception(InternalServerError())
+
+
+def _told(value: object) -> object:
+    return times.format_timestamp(value) if isinstance(value, datetime) else value
 
 
 class _Blank(dict[str, object]):

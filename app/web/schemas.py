@@ -43,7 +43,13 @@ class AnswerSchema(Schema):
 
 
 class QuerySchema(Schema):
-    """The base of query strings; every parameter stands at most once."""
+    """The base of query strings; every parameter stands at most once.
+
+    One without a value is refused: `?email=` comes of a value that got lost, and must not be answered with everybody.
+    """
+
+    def on_bind_field(self, field_name: str, field_obj: marshmallow.fields.Field[Any]) -> None:
+        field_obj.allow_none = False
 
 
 class PageQuerySchema(QuerySchema):

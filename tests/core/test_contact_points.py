@@ -176,9 +176,7 @@ class TestEmail:
             st.emails(),
             st.from_regex(r"[a-zA-Z0-9.+\-_'`{ ]{1,8}@[a-zA-Z0-9.\-]{1,10}\.[a-zA-Z0-9\-]{1,5}", fullmatch=True),
             st.from_regex(r"[!-~]{1,8}@[xXnN0a.\-]{1,10}\.(com|test|local|xn--p1ai|c0)", fullmatch=True),
-            st.builds(
-                "{}@{}.{}".format, st.just("a"), st.text("a-", min_size=60, max_size=66), st.text("a0-", min_size=1, max_size=66)
-            ),
+            st.builds("{}@{}.{}".format, st.just("a"), st.text("a-", min_size=60, max_size=66), st.text("a0-", min_size=1, max_size=66)),
         )
     )
     @example("a@" + "a" * 63 + ".com")

@@ -123,7 +123,7 @@ class TestBody:
         assert made.json["external_ids"] == {"shop": "1", "erp": "2"}
 
     def test_the_same_id_spelt_otherwise_contradicts_nothing(self, api: Api) -> None:
-        response = api.put(f"/v1/customers/by/shop/{quote('é')}", {"external_ids": {"shop": " e\u0301"}})
+        response = api.put(f"/v1/customers/by/shop/{quote('é')}", {"external_ids": {"shop": "e\u0301"}})
 
         assert response.status_code == 201
 

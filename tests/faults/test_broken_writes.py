@@ -175,7 +175,7 @@ class TestUnitOfWork:
         again = unit_of_work.run(database, time.monotonic() + 10, lambda unit: unit.connection.scalar(text("SELECT 1")))
         database.close()
 
-        assert isinstance(failures.meaning(lost.value, reading=False), Unavailable)
+        assert isinstance(failures.meaning(lost.value, narrowable=False), Unavailable)
         assert again == 1
 
     def test_a_commit_with_a_warning_is_not_acknowledged(self, app: Flask, caller: Caller, database_url: str) -> None:

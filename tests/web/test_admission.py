@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import pytest
+from flask import Flask
 from werkzeug.test import Client
 
 from app.web.edge import Admission, Edge
@@ -130,6 +131,30 @@ class TestEdge:
 
 
 class TestFullProcesses:
+    @pytest.fixture
+    def sluggish(self, app: Flask, database_url: str) -> Iterator[None]:
+        """Each write takes less than a request may wait for a place."""
+        with session(database_url) as other:
+            run(
+                other,
+                "CREATE FUNCTION sluggish() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN new; END $$",
+                "CREATE TRIGGER sluggish BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION sluggish()",
+            )
+            try:
+                yield
+            finally:
+                run(other, "DROP FUNCTION sluggish CASCADE")
+
+    def test_a_queue_that_moves_on_does_not_keep_health_behind_it(self, live: LiveServer, api: Api, sluggish: None) -> None:
+        caller = Caller(live, api.token)
+
+        *answers, health = at_once(*[caller.post] * 100, after(0.4, lambda: caller.get("/livez")))
+
+        assert health.seconds < 3
+        done = [answer for answer in answers if answer.status == 201]
+        assert len(done) >= 6
+        assert_unavailable([answer for answer in answers if answer.status != 201], within=4)
+
     def test_many_slow_requests_leave_health_its_answer_and_are_refused_in_time(
         self, live: LiveServer, api: Api, database_url: str
     ) -> None:
