@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import time
 from collections import Counter
 from uuid import uuid4
 
@@ -105,7 +106,10 @@ class TestLogged:
         live.call("GET", f"/v1/customers?access_token={made['token']}")
         live.call("GET", "/v1/tokens/self", token=made["token"])
 
-        log = live.log()
+        # A line is written after its answer is sent.
+        until = time.monotonic() + 10
+        while made["id"] not in (log := live.log()) and time.monotonic() < until:
+            time.sleep(0.05)
 
         assert made["id"] in log
         assert made["token"][38:] not in log
