@@ -11,8 +11,8 @@ from marshmallow import ValidationError
 from app.core import limits
 from app.core.faults import Fault
 from app.core.search import SearchQuery, parse_query
+from app.core.syncing import ExternalKey
 from app.customers.listing import SORTS
-from app.customers.record import ExternalKey
 from app.web import fields
 from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema
 
