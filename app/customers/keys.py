@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from app.core.errors import Conflict, Outrun
+from app.core.syncing import ExternalKey
 from app.customers import queries
-from app.customers.record import ExternalKey
 from app.db.unit_of_work import UnitOfWork
 
 

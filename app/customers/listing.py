@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, selec
 
 from app.core import contact_points
 from app.core.search import SearchQuery
+from app.core.syncing import ExternalKey
 from app.customers import queries
 from app.customers.models import Customer
-from app.customers.record import ExternalKey
 from app.db import keyset
 from app.db.base import table_of
 

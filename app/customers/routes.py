@@ -10,13 +10,11 @@ from flask.views import MethodView
 
 from app.changes import events
 from app.changes.schemas import EventPageSchema
-from app.core.errors import FieldFault, Invalid
-from app.core.faults import Fault
+from app.core.syncing import Mode, Outcome
 from app.customers import listing, schemas, service, syncing
 from app.customers.listing import CustomerFilter, CustomerOrder
-from app.customers.record import CustomerRecord, ExternalKey
-from app.customers.syncing import Mode, Outcome
-from app.web import dump, fields, paging
+from app.customers.record import CustomerRecord
+from app.web import dump, external_keys, paging
 from app.web.answers import Answer
 from app.web.api import Blueprint
 from app.web.frame import Read, Write, runtime
@@ -164,7 +162,7 @@ class CustomerByKey(MethodView):
     @blp.reads("get_customer_by_external_id", scope="customers:read", answer=schemas.CustomerSchema, refuses=(404, 410), tagged=True)
     def get(self, call: Read, source: str, external_id: str) -> Answer:
         """Show the customer that an external id stands for"""
-        return _shown(syncing.get(call.db, key=_key(source, external_id)))
+        return _shown(syncing.get(call.db, key=external_keys.of_path(source, external_id)))
 
     @blp.writes(
         "upsert_customer_by_external_id",
@@ -186,7 +184,7 @@ class CustomerByKey(MethodView):
         synced = syncing.upsert(
             call.unit,
             call.caller,
-            key=_key(source, external_id),
+            key=external_keys.of_path(source, external_id),
             data=body,
             mode=Mode(query["mode"]),
             restore=query["deleted"] is not None,
@@ -210,22 +208,10 @@ class CustomerByKey(MethodView):
 
         The customer stays; the id is free again.
         """
-        syncing.detach(call.unit, call.caller, key=_key(source, external_id), precondition=call.precondition)
+        syncing.detach(call.unit, call.caller, key=external_keys.of_path(source, external_id), precondition=call.precondition)
         return Answer()
 
 
 def _shown(record: CustomerRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     headers = {"Location": f"/v1/customers/{record.id}"} if status is HTTPStatus.CREATED else {}
     return Answer(record, status=status, tag=record.tag, headers=headers)
-
-
-def _key(source: str, external_id: str) -> ExternalKey:
-    faults = []
-    for name, check, value in (("source", fields.check_source, source), ("external_id", fields.clean_external_id, external_id)):
-        try:
-            check(value)
-        except Fault as fault:
-            faults.append(FieldFault(f"path.{name}", fault.code, fault.detail))
-    if faults:
-        raise Invalid(faults)
-    return ExternalKey(source, fields.clean_external_id(external_id))

@@ -11,10 +11,10 @@ from marshmallow import ValidationError
 from app.core import limits
 from app.core.faults import Fault
 from app.core.search import SearchQuery, parse_query
+from app.core.syncing import ExternalKey
 from app.customers.listing import SORTS
-from app.customers.record import ExternalKey
 from app.web import fields
-from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema
+from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema, chosen_fields
 
 KINDS = ("person", "organization")
 STATUSES = ("active", "inactive", "blocked")
@@ -204,14 +204,6 @@ def _phone(value: str) -> str:
     return fields.e164("+" + value[1:] if value.startswith(" ") else value)
 
 
-def _names(value: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(["id", *value.split(",")]))
-    unknown = [name for name in names if name not in SHOWN]
-    if unknown:
-        raise Fault("unknown_field", f"There is no field {unknown[0][:64]!r}.")
-    return names
-
-
 class CustomerPageQuerySchema(PageQuerySchema):
     q = fields.Parsed(
         _search,
@@ -233,12 +225,7 @@ class CustomerPageQuerySchema(PageQuerySchema):
     deleted = fields.Choice(*DELETED, load_default="exclude", metadata={"default": "exclude"})
     sort = fields.Choice(*_SORT_CHOICES, load_default="-created_at", metadata={"default": "-created_at"})
     count = fields.Choice("exact", load_default=None, metadata={"description": "`exact` adds `total`."})
-    fields_ = fields.Parsed(
-        _names,
-        data_key="fields",
-        load_default=None,
-        metadata={"description": "Names of fields, separated by commas; `id` is always there."},
-    )
+    fields_ = chosen_fields(CustomerSchema)
 
 
 class RestoreQuerySchema(QuerySchema):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,28 +12,12 @@ from app.core.caller import Caller
 from app.core.errors import Conflict, FieldFault, Invalid, NotFound, Outrun
 from app.core.ids import new_id
 from app.core.preconditions import Precondition
+from app.core.syncing import ExternalKey, Mode, Outcome
 from app.customers import keys, merging, queries, service, writing
-from app.customers.record import CustomerRecord, ExternalKey
+from app.customers.record import CustomerRecord
 from app.db.unit_of_work import UnitOfWork
 
 # Any: values of a customer's fields.
-
-
-class Mode(Enum):
-    """What an upsert may do."""
-
-    UPSERT = "upsert"
-    CREATE = "create"
-    UPDATE = "update"
-
-
-class Outcome(Enum):
-    """What an upsert did. STALE: what is stored is newer by the source's own time, so nothing."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,25 @@ class PageQuerySchema(QuerySchema):
     cursor = fields.Parsed(str, load_default=None, metadata={"description": "`next_cursor` of the page before; opaque."})
 
 
+def chosen_fields(kind: type[Schema]) -> fields.Parsed:
+    """The parameter `fields` of a list whose items are of `kind`."""
+    shown = kind._declared_fields
+
+    def parse(value: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(["id", *value.split(",")]))
+        unknown = [name for name in names if name not in shown]
+        if unknown:
+            raise Fault("unknown_field", f"There is no field {unknown[0][:64]!r}.")
+        return names
+
+    return fields.Parsed(
+        parse,
+        data_key="fields",
+        load_default=None,
+        metadata={"description": "Names of fields, separated by commas; `id` is always there."},
+    )
+
+
 class FieldFaultSchema(AnswerSchema):
     pointer = fields.Parsed(str, metadata={"description": "An RFC 6901 pointer into the body, or `query.<name>` or `path.<name>`."})
     code = fields.Parsed(str, metadata={"description": "For programs; open list."})
