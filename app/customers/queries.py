@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
-from sqlalchemy import ARRAY, Connection, Text, Uuid, bindparam, delete, insert, select, text, tuple_, update
+from sqlalchemy import ARRAY, Connection, Text, Uuid, any_, bindparam, delete, insert, select, text, tuple_, update
 
 from app.changes.log import Change, append_with, with_event
 from app.core.caller import Caller
+from app.customers.book import Identifier
 from app.customers.models import Customer, CustomerKey
 from app.customers.record import METRICS, CustomerRecord
 from app.db.base import table_of
@@ -55,6 +57,21 @@ _CLAIM = text(
 ).bindparams(bindparam("sources", type_=ARRAY(Text)), bindparam("external_ids", type_=ARRAY(Text)), bindparam("customer_id", type_=Uuid))
 
 
+_MATCHED_COLUMNS = {"email": Customer.email_key, "phone": Customer.phone}
+_MATCHING = {
+    by: select(column, *COLUMNS)
+    .where(column == any_(bindparam("wanted", type_=ARRAY(Text))), Customer.deleted_at.is_(None))
+    .order_by(Customer.id)
+    for by, column in _MATCHED_COLUMNS.items()
+}
+# Numbers of our own in the server's one space of advisory locks.
+_LOCK_CLASSES = {"email": 0x6B656D61, "phone": 0x6B706872}
+_LOCK_BUCKETS = 1024
+_LOCK_IDENTIFIERS = text(
+    "SELECT pg_advisory_xact_lock(class, bucket) FROM unnest(CAST(:classes AS int[]), CAST(:buckets AS int[])) AS wanted (class, bucket)"
+)
+
+
 def get_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | None:
     row = db.execute(_BY_ID, {"key": customer_id}).one_or_none()
     return None if row is None else CustomerRecord(*row)
@@ -88,6 +105,29 @@ def update_customer(
 def get_customer_id_by_key(db: Connection, source: str, external_id: str) -> UUID | None:
     found: UUID | None = db.scalar(_ID_BY_KEY, {"source_name": source, "external_id_text": external_id})
     return found
+
+
+def lock_identifiers(db: Connection, identifiers: Iterable[Identifier]) -> None:
+    """Take turns with everybody else who matches by one of these, up to the end of the transaction.
+
+    Whoever writes an e-mail or phone without looking who has it takes no turn: his write is as if it came after ours, and seen where it was
+    committed before. By class and bucket, in one order, so that the lock table stays small however many there are.
+    """
+    buckets = sorted({(_LOCK_CLASSES[one.by], crc32(one.value.encode()) % _LOCK_BUCKETS) for one in identifiers})
+    if buckets:
+        classes, numbers = zip(*buckets, strict=True)
+        db.execute(_LOCK_IDENTIFIERS, {"classes": list(classes), "buckets": list(numbers)})
+
+
+def list_customers_matching(db: Connection, identifiers: Sequence[Identifier]) -> list[tuple[Identifier, CustomerRecord]]:
+    """Who has each of them, deleted ones left out: in the order given, by id within each."""
+    wanted = {by: [one.value for one in identifiers if one.by == by] for by in _MATCHED_COLUMNS}
+    found: dict[tuple[str, str], list[CustomerRecord]] = {}
+    for by, statement in _MATCHING.items():
+        if wanted[by]:
+            for value, *columns in db.execute(statement, {"wanted": wanted[by]}):
+                found.setdefault((by, value), []).append(CustomerRecord(*columns))
+    return [(one, record) for one in identifiers for record in found.get((one.by, one.value), ())]
 
 
 def claim_keys(db: Connection, customer_id: UUID, external_ids: Mapping[str, str]) -> set[tuple[str, str]]:

@@ -13,6 +13,7 @@ from app.core.faults import Fault
 from app.core.search import SearchQuery, parse_query
 from app.core.syncing import ExternalKey
 from app.customers.listing import SORTS
+from app.customers.matching import BY
 from app.web import fields
 from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema, chosen_fields
 
@@ -228,6 +229,27 @@ class CustomerPageQuerySchema(PageQuerySchema):
     fields_ = chosen_fields(CustomerSchema)
 
 
+def _match(value: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+    if not set(names) <= set(BY):
+        raise Fault("not_a_choice", f"This has to be one of {', '.join(BY)}, or both with a comma between.")
+    return names
+
+
+def match_field() -> fields.Parsed:
+    """Which identifiers may find a customer beside external ids."""
+    return fields.Parsed(
+        _match,
+        {"pattern": "^(email|phone)(,(email|phone))*$"},
+        load_default=None,
+        metadata={"description": "`email`, `phone` or `email,phone`: look for the customer by these too, living ones, by the main ones."},
+    )
+
+
+class MatchQuerySchema(QuerySchema):
+    match = match_field()
+
+
 class RestoreQuerySchema(QuerySchema):
     deleted = fields.Choice(
         "restore",
@@ -236,7 +258,11 @@ class RestoreQuerySchema(QuerySchema):
     )
 
 
-class UpsertQuerySchema(RestoreQuerySchema):
+class PatchQuerySchema(RestoreQuerySchema, MatchQuerySchema):
+    """How a change finds its customer and meets others."""
+
+
+class UpsertQuerySchema(PatchQuerySchema):
     mode = fields.Choice("upsert", "create", "update", load_default="upsert", metadata={"default": "upsert"})
 
 

@@ -58,6 +58,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Customer {existing_id} was deleted at {deleted_at}. POST to its `restore` brings it back; a write may say `deleted=restore`.",
     ),
     "external_id_taken": ("External id taken", "`{source}:{external_id}` stands for customer {existing_id}."),
+    "ambiguous_match": (
+        "Ambiguous match",
+        "The identifiers point at several customers, so nothing was written. Name one by its id or external id; `candidates` has them all.",
+    ),
+    "customer_exists": ("Customer exists", "There is a customer with the same e-mail or phone; `candidates` has them all."),
     "idempotency_key_reused": (
         "Idempotency-Key reused",
         "This `Idempotency-Key` was sent with another request. Take a new one for each write.",
