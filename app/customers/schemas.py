@@ -76,8 +76,7 @@ class CustomerMetricsSchema(AnswerSchema):
 class _Addresses(fields.Items):
     """Addresses, at most one of them the primary one."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:  # Any: marshmallow's own signature
-        items = super()._deserialize(value, attr, data, **kwargs)
+    def finish(self, items: list[Any]) -> list[Any]:  # Any: what the items are loaded as
         primary = [index for index, item in enumerate(items) if item["primary"]]
         if len(primary) > 1:
             raise ValidationError({primary[1]: {"primary": [Fault("second_primary", "Only one address can be the primary one.")]}})

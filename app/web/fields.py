@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, NoReturn
 from uuid import UUID
 
@@ -57,14 +58,14 @@ class Parsed(Strict, fields.String):
 
     def __init__(self, parse: Callable[[str], Any], openapi: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._parse = parse
+        self.parse = parse
         self.openapi = openapi or {}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str):
             _refuse("wrong_type", "This has to be text.")
         try:
-            return self._parse(value)
+            return self.parse(value)
         except Fault as fault:
             raise ValidationError([fault]) from fault
 
@@ -148,6 +149,8 @@ class Choice(Parsed):
 class Country(Parsed):
     def __init__(self, **kwargs: Any) -> None:
         def parse(value: str) -> str:
+            if codes.is_country(value):
+                return value
             # ASCII only: in upper case U+017F is an S.
             code = value.strip().upper() if value.isascii() and len(value) < limits.SHORT_TEXT_MAX else ""
             if not codes.is_country(code):
@@ -213,8 +216,8 @@ class Items(Strict, fields.List[Any]):
 
     def __init__(self, inner: fields.Field[Any], *, most: int, least: int = 0, unique: bool = False, **kwargs: Any) -> None:
         super().__init__(inner, **kwargs)
-        self._most = most
-        self._least = least
+        self.most = most
+        self.least = least
         self._unique = unique
         self.openapi = {"maxItems": most} | ({"minItems": least} if least else {})
 
@@ -222,9 +225,12 @@ class Items(Strict, fields.List[Any]):
         if not isinstance(value, list):
             _refuse("wrong_type", "This has to be a list.")
         # Before the items are looked at: ten thousand of them would each cost a check.
-        if not self._least <= len(value) <= self._most:
-            _refuse("wrong_count", f"This may have {self._least} to {self._most} items.")
-        items = super()._deserialize(value, attr, data, **kwargs)
+        if not self.least <= len(value) <= self.most:
+            _refuse("wrong_count", f"This may have {self.least} to {self.most} items.")
+        return self.finish(super()._deserialize(value, attr, data, **kwargs))
+
+    def finish(self, items: list[Any]) -> list[Any]:
+        """What becomes of the items when each of them is read. Raises ValidationError."""
         return list(dict.fromkeys(items)) if self._unique else items
 
 
@@ -279,6 +285,8 @@ class Attributes(Strict, fields.Dict):
         return _map(value, limits.ATTRIBUTES_MAX, _check_attribute_name, _attribute_value)
 
 
+# Names, unlike values, are the same few in every customer.
+@lru_cache(maxsize=1024)
 def check_source(value: str) -> str:
     """A source's name. Raises Fault."""
     if not _SOURCE.match(value):
@@ -321,6 +329,7 @@ def _map(value: Any, most: int, key: Callable[[str], str], item: Callable[[Any],
     return result
 
 
+@lru_cache(maxsize=4096)
 def _check_attribute_name(value: str) -> str:
     if not _ATTRIBUTE_NAME.match(value):
         raise Fault("invalid_name", "An attribute's name is a letter and up to 63 letters, digits and `_`.")
