@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, Update, bindparam, insert, literal, select
+from sqlalchemy import Insert, Update, bindparam, insert, literal, select, text
 
 from app.changes.models import Event, FeedEpoch
 from app.core.caller import Caller
 from app.core.ids import new_id
 from app.db.base import table_of
+from app.db.columns import to_json
 from app.db.unit_of_work import UnitOfWork
 
 
@@ -33,7 +34,19 @@ class Change:
 _EVENTS = table_of(Event)
 _EPOCH = select(FeedEpoch.epoch).scalar_subquery()
 _PLACE = (_EPOCH, Event.xid, Event.id)
-_INSERT = insert(_EVENTS).returning(*_PLACE)
+# Many events as one JSON text: what is the same for all of them is sent once, and SQLAlchemy's list of VALUES would be a new statement for
+# each length of the list. Sorted, since the numbers have to rise in the order given.
+_APPEND = text(
+    """
+    WITH written AS (
+        INSERT INTO events (event_id, type, subject, actor, request_id, time, data)
+        SELECT event_id, type, subject, :actor, :request_id, :time, data
+        FROM json_to_recordset(CAST(:events AS json)) AS sent (n int, event_id uuid, type text, subject text, data jsonb) ORDER BY n
+        RETURNING id
+    )
+    SELECT (SELECT epoch FROM feed_epoch), max(id) FROM written
+    """
+).bindparams(bindparam("actor", type_=_EVENTS.c.actor.type), bindparam("time", type_=_EVENTS.c.time.type))
 _COLUMNS = ("event_id", "type", "subject", "actor", "request_id", "time", "data")
 
 
@@ -41,13 +54,13 @@ def append(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> None:
     """Append in the order given, in the transaction of the write, and note the last one's position on `unit`."""
     if not changes:
         return
-    rows = [_row(unit, caller, change) for change in changes]
-    # One row is one plain INSERT; for several SQLAlchemy writes VALUES lists, whose numbers do not have to rise in the order of the list.
-    if len(rows) == 1:
-        last = unit.connection.execute(_INSERT, rows[0]).one()
-    else:
-        last = unit.connection.execute(_INSERT.returning(sort_by_parameter_order=True), rows).all()[-1]
-    unit.position = (last[0], last[1], last[2])
+    told = [
+        {"n": n, "event_id": new_id(), "type": change.type, "subject": change.subject, "data": _data(change)}
+        for n, change in enumerate(changes)
+    ]
+    values = {"events": to_json(told), "actor": caller.actor, "request_id": caller.request_id, "time": unit.now}
+    epoch, last = unit.connection.execute(_APPEND, values).one()
+    unit.position = (epoch, unit.xid, last)
 
 
 def with_event(write: Insert | Update) -> Insert:
@@ -82,5 +95,9 @@ def _row(unit: UnitOfWork, caller: Caller, change: Change) -> dict[str, Any]:
         "actor": caller.actor,
         "request_id": caller.request_id,
         "time": unit.now,
-        "data": {"before": change.before, "after": change.after, "changed": change.changed},
+        "data": _data(change),
     }
+
+
+def _data(change: Change) -> dict[str, Any]:
+    return {"before": change.before, "after": change.after, "changed": change.changed}

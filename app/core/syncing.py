@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from uuid import UUID
 
 
 class Mode(Enum):
@@ -15,12 +16,13 @@ class Mode(Enum):
 
 
 class Outcome(Enum):
-    """What an upsert did. STALE: what is stored is newer by the source's own time, so nothing."""
+    """What a write did. STALE: what is stored is newer by the source's own time, so nothing."""
 
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     STALE = "stale"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +31,21 @@ class ExternalKey:
 
     source: str
     external_id: str
+
+
+class Op(Enum):
+    """What an item of a batch asks for."""
+
+    UPSERT = "upsert"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one item among many. What could not be done is a KehuError in its place."""
+
+    outcome: Outcome
+    id: UUID
+    version: int

@@ -51,6 +51,16 @@ def identifiers(match: Sequence[str], data: Mapping[str, Any], *, region: str | 
     return found
 
 
+def identifiers_of(record: CustomerRecord) -> list[Identifier]:
+    """By what the customer can be found."""
+    found = []
+    if record.email is not None:
+        found.append(Identifier("email", contact_points.email_key(record.email)))
+    if record.phone is not None:
+        found.append(Identifier("phone", record.phone))
+    return found
+
+
 def find(book: Book, wanted: Sequence[Identifier], *, source: str) -> Sequence[Candidate]:
     """Whoever has one of the identifiers and could be given an id of `source`: who has one of that source already is somebody else."""
     return _candidates((identifier, record) for identifier, record in _ask(book, wanted) if source not in record.external_ids)

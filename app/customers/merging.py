@@ -63,7 +63,7 @@ def columns(record: CustomerRecord) -> dict[str, Any]:
 def stored(record: CustomerRecord) -> dict[str, Any]:
     """All columns of the row."""
     values = columns(record)
-    return values | derived(values)
+    return values | derived(values) | {"synced_digest": None}
 
 
 def derived(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,14 +27,14 @@ COLUMNS = tuple(_CUSTOMERS.c[field.name] for field in fields(CustomerRecord))
 
 # A change writes all of these, whatever it changed: one statement that every connection has prepared, where one for each set of
 # fields would be many.
-_WRITTEN = tuple(column.name for column in _CUSTOMERS.c if column.name not in ("id", "created_at", *METRICS))
+WRITTEN = tuple(column.name for column in _CUSTOMERS.c if column.name not in ("id", "created_at", *METRICS))
 
 _BY_ID = select(*COLUMNS).where(Customer.id == bindparam("key"))
 _LOCKED = _BY_ID.with_for_update()
 _EXISTS = select(Customer.id).where(Customer.id == bindparam("key"), Customer.deleted_at.is_(None))
 # The metrics of a new customer are the columns' defaults. Beyond 50 values psycopg parses a statement anew at each call, 0.4 ms.
-_INSERTED = tuple(column.name for column in _CUSTOMERS.c if column.name not in METRICS)
-_INSERT = with_event(insert(_CUSTOMERS).values({name: bindparam(f"row_{name}", type_=_CUSTOMERS.c[name].type) for name in _INSERTED}))
+INSERTED = tuple(column.name for column in _CUSTOMERS.c if column.name not in METRICS)
+_INSERT = with_event(insert(_CUSTOMERS).values({name: bindparam(f"row_{name}", type_=_CUSTOMERS.c[name].type) for name in INSERTED}))
 _UPDATE = with_event(
     update(_CUSTOMERS)
     .where(
@@ -42,7 +42,7 @@ _UPDATE = with_event(
         _CUSTOMERS.c.version == bindparam("known_version"),
         _CUSTOMERS.c.xid <= bindparam("own_xid", type_=_CUSTOMERS.c.xid.type),
     )
-    .values({name: bindparam(f"row_{name}", type_=_CUSTOMERS.c[name].type) for name in _WRITTEN})
+    .values({name: bindparam(f"row_{name}", type_=_CUSTOMERS.c[name].type) for name in WRITTEN})
 )
 _ID_BY_KEY = select(CustomerKey.customer_id).where(
     CustomerKey.source == bindparam("source_name"), CustomerKey.external_id == bindparam("external_id_text")
@@ -90,14 +90,14 @@ def has_customer(db: Connection, customer_id: UUID) -> bool:
 
 def insert_customer(unit: UnitOfWork, caller: Caller, change: Change, *, values: Mapping[str, Any]) -> None:
     """Write the row and its event."""
-    append_with(unit, caller, change, _INSERT, {f"row_{name}": values[name] for name in _INSERTED})
+    append_with(unit, caller, change, _INSERT, {f"row_{name}": values[name] for name in INSERTED})
 
 
 def update_customer(
     unit: UnitOfWork, caller: Caller, change: Change, customer_id: UUID, *, known_version: int, values: Mapping[str, Any]
 ) -> bool:
     """Write the row and its event, and whether the row still had `known_version` and no later writer; its metrics are not touched."""
-    written = {f"row_{name}": values[name] for name in _WRITTEN}
+    written = {f"row_{name}": values[name] for name in WRITTEN}
     condition = {"key": customer_id, "known_version": known_version, "own_xid": values["xid"]}
     return append_with(unit, caller, change, _UPDATE, {**written, **condition})
 

@@ -77,15 +77,18 @@ def upsert(
 
 def detach(book: Book, *, key: ExternalKey, precondition: Precondition) -> None:
     """Take the external id away from its customer. Raises NotFound, Gone, PreconditionRequired, PreconditionFailed."""
-    before = _found(_find_by_key(book, key))
+    before = meant(book, key)
     service.living(before)
     precondition.check(before.version)
     writing.change(book, before, {"external_ids": {key.source: None}})
 
 
-def delete(book: Book, *, key: ExternalKey, precondition: Precondition) -> CustomerRecord:
-    """Delete the customer that the external id stands for, as `service.delete` does by its id."""
-    return service.delete(book, customer_id=_found(_find_by_key(book, key)).id, precondition=precondition)
+def meant(book: Book, key: ExternalKey) -> CustomerRecord:
+    """The customer that the external id stands for, deleted or not. Raises NotFound."""
+    record = _find_by_key(book, key)
+    if record is None:
+        raise NotFound
+    return record
 
 
 def _find_by_key(book: Book, key: ExternalKey) -> CustomerRecord | None:
@@ -97,12 +100,6 @@ def _find_by_key(book: Book, key: ExternalKey) -> CustomerRecord | None:
     if record is None or record.external_ids.get(key.source) != key.external_id:
         # Detached, and perhaps attached elsewhere, between the two statements.
         raise Outrun
-    return record
-
-
-def _found(record: CustomerRecord | None) -> CustomerRecord:
-    if record is None:
-        raise NotFound
     return record
 
 

@@ -1,10 +1,11 @@
-"""Column types that SQLAlchemy has no name for."""
+"""Column types that SQLAlchemy has no name for, and how values become JSON for the database."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from sqlalchemy import DateTime
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
@@ -12,6 +13,20 @@ from sqlalchemy.types import UserDefinedType
 
 # Aware, and UTC once inside: the connection's time zone is set to it.
 Timestamp = DateTime(timezone=True)
+
+
+_JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+def to_json(value: object) -> str:
+    """JSON as PostgreSQL reads it into rows: times in UTC, bytes as a bytea is written."""
+    return orjson.dumps(value, option=_JSON_OPTIONS, default=_as_bytea).decode()
+
+
+def _as_bytea(value: object) -> str:
+    if not isinstance(value, bytes):
+        raise TypeError
+    return "\\x" + value.hex()
 
 
 class Xid8(UserDefinedType[int]):

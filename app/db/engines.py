@@ -20,10 +20,8 @@ from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from app.config import Config
+from app.db.columns import to_json
 from app.db.deadline import DeadlineWatch
-
-_JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-
 
 _NEVER = float("inf")
 
@@ -86,7 +84,7 @@ def make_engine(config: Config) -> Engine:
         pool_timeout=config.lock_timeout,
         # Values in error messages are personal data.
         hide_parameters=True,
-        json_serializer=lambda value: orjson.dumps(value, option=_JSON_OPTIONS).decode(),
+        json_serializer=to_json,
         json_deserializer=orjson.loads,
     )
     event.listen(engine, "do_connect", _connect_within(config.connect_timeout))
