@@ -21,6 +21,7 @@ from app.web import etags, frame, gate, idempotency, waiting
 from app.web.document import DESCRIPTION, DocumentMixin, Operation, Plugin, described
 from app.web.frame import Read, Write
 from app.web.schemas import ProblemSchema, QuerySchema, Schema, load_body, load_query
+from app.web.streams.operations import StreamsMixin
 
 # Any: views take what their address and schemas give them.
 View = TypeVar("View", bound=Callable[..., Any])
@@ -35,7 +36,7 @@ class Api(DocumentMixin, flask_smorest.Api):  # type: ignore[misc]  # flask_smor
         """`app.web.problems` answers errors; smorest's own handler would drop the headers of 401, 405 and 503."""
 
 
-class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest ships no types
+class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest ships no types
     """One feature's operations."""
 
     def reads(

@@ -42,6 +42,10 @@ HEADERS: Mapping[str, dict[str, Any]] = {
         "description": "`true`: this is the answer to the first request with this `Idempotency-Key`.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "Kehu-Snapshot": {
+        "description": "`no`: the export is not of one moment, and the feed from `Kehu-Position` on may repeat some of it.",
+        "schema": {"type": "string", "enum": ["yes", "no"]},
+    },
     "WWW-Authenticate": {"description": "The scheme to use: Bearer.", "schema": _TEXT},
     "Allow": {"description": "The methods that this address takes.", "schema": _TEXT},
     "Retry-After": {"description": "Seconds after which to send the same request again.", "schema": {"type": "integer"}},

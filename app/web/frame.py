@@ -41,6 +41,8 @@ class Runtime:
     keys: idempotency.Keys
     # Places for calls that wait for something to happen.
     waiters: threading.Semaphore
+    # Places for imports and exports, which may run for hours.
+    streams: threading.Semaphore
 
     @property
     def bounds(self) -> gate.Bounds:

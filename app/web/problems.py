@@ -107,6 +107,47 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Unsupported media type",
         "Send the body as `{offered}` in UTF-8, not compressed; curl needs `-H 'Content-Type: …'`.",
     ),
+    "unsupported_encoding": (
+        "Not UTF-8",
+        "The beginning of the body is not UTF-8; it looks like {looks_like}. Save the file as UTF-8, or convert it: "
+        "iconv -f {looks_like} -t UTF-8 FILE.",
+    ),
+    "unsupported_stream": (
+        "Unsupported media type",
+        "Send the body as `{offered}` in UTF-8, plain or with `Content-Encoding: gzip`; curl needs `-H 'Content-Type: …'`.",
+    ),
+    "idempotency_not_supported": (
+        "No Idempotency-Key here",
+        "A stream takes no `Idempotency-Key`: sending it again is safe without.",
+    ),
+    "unknown_column": ("Unknown column", "Some columns of the header are not known; `errors` names them."),
+    "bad_header": ("Bad header", "The first line has to name the columns; `errors` says what is wrong."),
+    "streams_busy": ("Too many streams", "This process has as many imports and exports as it can take. Send the same again."),
+    "server_stopping": (
+        "Server stopping",
+        "The server is being stopped or restarted. What is reported above is kept; send again from line {line}.",
+    ),
+    "stream_timeout": (
+        "Body too slow",
+        "No byte came for {seconds} seconds. What is reported above is kept; send again from line {line}.",
+    ),
+    "body_cut": (
+        "Body cut off",
+        "The body ended before its announced end. What is reported above is kept; send again from line {line}.",
+    ),
+    "gzip_damaged": (
+        "Damaged gzip",
+        "The body is not gzip, or cut off or damaged. What is reported above is kept; send again from line {line}.",
+    ),
+    "gzip_ratio": (
+        "Compressed too well",
+        "The body grows to more than {max_ratio} times its size. Send it less compressed, from line {line}.",
+    ),
+    "line_too_long": (
+        "Line too long",
+        "A line may have {max_bytes} bytes, and so may a record of CSV: perhaps a quotation mark was never closed.",
+    ),
+    "malformed_line": ("Malformed line", "The line cannot be taken: {reason}."),
     "internal": ("Internal error", "Something is wrong on our side; the log holds it under this request_id."),
 }
 
@@ -146,9 +187,23 @@ def answer(status: int, code: str, data: Mapping[str, object] | None = None, *, 
     return response
 
 
+def document_of(error: errors.KehuError | HttpProblem, *, request_id: str) -> dict[str, Any]:
+    """The problem document of what is wrong with one of many, and is no answer of its own."""
+    if isinstance(error, HttpProblem):
+        return document(error.status, error.code, request_id=request_id, data=error.data)
+    if isinstance(error, errors.Invalid):
+        told = {"errors": [asdict(fault) for fault in error.faults[: limits.FAULTS_MAX]]}
+        return document(status_of(error), error.code, request_id=request_id, data=told)
+    return document(status_of(error), error.code, request_id=request_id, data=error.data)
+
+
+def status_of(error: errors.KehuError) -> HTTPStatus:
+    return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+
+
 def of_error(error: errors.KehuError) -> Response:
     """The answer to a domain error."""
-    status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+    status = status_of(error)
     if isinstance(error, errors.Invalid):
         return answer(status, error.code, {"errors": [asdict(fault) for fault in error.faults[: limits.FAULTS_MAX]]})
     headers = {}
