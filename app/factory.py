@@ -15,6 +15,7 @@ from app.changes.positions import Positions
 from app.config import Config
 from app.core import logs
 from app.customers import routes as customers
+from app.customers.bulk import routes as customers_in_bulk
 from app.db import failures
 from app.db.engines import Database
 from app.idempotency.store import KeyStore
@@ -26,7 +27,7 @@ from app.web.paging import Cursors
 _MEASURE_SECONDS = 2.0
 
 # What is mounted with each service; tokens and the feed go with the customers.
-_BLUEPRINTS = {"customers": (tokens.blp, customers.blp, changes.blp)}
+_BLUEPRINTS = {"customers": (tokens.blp, customers_in_bulk.blp, customers.blp, changes.blp)}
 
 
 def document() -> dict[str, Any]:

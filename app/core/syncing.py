@@ -23,6 +23,7 @@ class Outcome(Enum):
     UNCHANGED = "unchanged"
     STALE = "stale"
     DELETED = "deleted"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

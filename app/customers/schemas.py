@@ -204,7 +204,9 @@ def _phone(value: str) -> str:
     return fields.e164("+" + value[1:] if value.startswith(" ") else value)
 
 
-class CustomerPageQuerySchema(PageQuerySchema):
+class CustomerFilterQuerySchema(QuerySchema):
+    """What narrows a list of customers."""
+
     q = fields.Parsed(
         _search,
         {"maxLength": limits.QUERY_TEXT_MAX},
@@ -223,6 +225,11 @@ class CustomerPageQuerySchema(PageQuerySchema):
     created_after = fields.Timestamp(load_default=None, metadata={"description": "Later than this."})
     created_before = fields.Timestamp(load_default=None, metadata={"description": "Earlier than this."})
     deleted = fields.Choice(*DELETED, load_default="exclude", metadata={"default": "exclude"})
+
+
+class CustomerPageQuerySchema(PageQuerySchema, CustomerFilterQuerySchema):
+    """A page of customers."""
+
     sort = fields.Choice(*_SORT_CHOICES, load_default="-created_at", metadata={"default": "-created_at"})
     count = fields.Choice("exact", load_default=None, metadata={"description": "`exact` adds `total`."})
     fields_ = chosen_fields(CustomerSchema)

@@ -45,6 +45,8 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
         *,
         scope: str | None,
         answer: type[Schema],
+        body: type[Schema] | None = None,
+        body_max_bytes: int | None = None,
         query: type[QuerySchema] | None = None,
         refuses: Sequence[int] = (),
         headers: Sequence[str] = (),
@@ -54,13 +56,18 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
 
         Where the view has nothing yet and the query has `wait`, it is asked again for so many seconds, without a connection in between.
         """
-        operation = Operation(operation_id, scope, HTTPStatus.OK, answer, query=query, refuses=refuses, headers=headers, tagged=tagged)
+        operation = Operation(
+            operation_id, scope, HTTPStatus.OK, answer, body=body, query=query, refuses=refuses, headers=headers, tagged=tagged
+        )
+        body_schema = body() if body is not None else None
         query_schema = query() if query is not None else _NO_QUERY
 
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def run(resource: Any, **arguments: Any) -> Response:
                 caller = frame.admit(scope)
+                if body_schema is not None:
+                    arguments["body"] = load_body(body_schema, gate.read_object(request, frame.runtime().bounds(body_max_bytes)))
                 parameters = load_query(query_schema, gate.read_query(request))
                 if query is not None:
                     arguments["query"] = parameters
@@ -92,6 +99,7 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
         also: Mapping[HTTPStatus, str] | None = None,
         body: type[Schema] | None = None,
         body_required: bool = True,
+        body_max_bytes: int | None = None,
         query: type[QuerySchema] | None = None,
         refuses: Sequence[int] = (),
         headers: Sequence[str] = (),
@@ -126,7 +134,7 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
             def run(resource: Any, **arguments: Any) -> Response:
                 caller = frame.admit(scope)
                 here = frame.runtime()
-                sent = gate.read_body(request, here.bounds, taken=body_schema is not None, required=body_required)
+                sent = gate.read_body(request, here.bounds(body_max_bytes), taken=body_schema is not None, required=body_required)
                 if body_schema is not None:
                     arguments["body"] = load_body(body_schema, sent or {})
                 parameters = load_query(query_schema, gate.read_query(request))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -33,6 +33,7 @@ STATUSES: dict[type[errors.KehuError], HTTPStatus] = {
     errors.Gone: HTTPStatus.GONE,
     errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotAllOrNothing: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.QueryTooDear: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -41,6 +42,10 @@ STATUSES: dict[type[errors.KehuError], HTTPStatus] = {
 # code -> (title, sentence); a sentence may name the problem's data.
 _SENTENCES: dict[str, tuple[str, str]] = {
     "bad_cursor": ("Bad cursor", "The cursor is damaged, or belongs to another filter, sort or token. Start again without it."),
+    "batch_refused": (
+        "Batch refused",
+        "With `atomic=true` every item has to be sound, so nothing was written. `refused` has what stood in the way.",
+    ),
     "bad_position": ("Bad position", "The position is damaged, or from the future of this database."),
     "position_of_earlier_life": (
         "Position of an earlier life",
@@ -198,6 +203,8 @@ def document_of(error: errors.KehuError | HttpProblem, *, request_id: str) -> di
 
 
 def status_of(error: errors.KehuError) -> HTTPStatus:
+    if isinstance(error, errors.NotAllOrNothing) and not all(isinstance(one, errors.Invalid) for one in error.refused.values()):
+        return HTTPStatus.CONFLICT
     return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
 
 
@@ -206,6 +213,8 @@ def of_error(error: errors.KehuError) -> Response:
     status = status_of(error)
     if isinstance(error, errors.Invalid):
         return answer(status, error.code, {"errors": [asdict(fault) for fault in error.faults[: limits.FAULTS_MAX]]})
+    if isinstance(error, errors.NotAllOrNothing):
+        return answer(status, error.code, _all_refused(error))
     headers = {}
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = WWW_AUTHENTICATE
@@ -217,6 +226,19 @@ def of_error(error: errors.KehuError) -> Response:
         metrics.REFUSED.labels(code=error.code).inc()
         _log.warning("refused", code=error.code, scope=error.data.get("scope"))
     return answer(status, error.code, error.data, headers=headers)
+
+
+def _all_refused(error: errors.NotAllOrNothing) -> dict[str, object]:
+    """What stood in the way, item by item; the faults of the input also as `errors`, with pointers into the whole body."""
+    first = list(error.refused.items())[: limits.FAULTS_MAX]
+    faults = [
+        asdict(replace(fault, pointer=f"/items/{index}{fault.pointer}"))
+        for index, one in first
+        if isinstance(one, errors.Invalid)
+        for fault in one.faults
+    ]
+    refused = [{"index": index, "problem": document_of(one, request_id=current_request_id())} for index, one in first]
+    return {"refused": refused, "errors": faults[: limits.FAULTS_MAX] or None}
 
 
 def tell_database_failure(error: Exception, told: errors.KehuError) -> None:

@@ -49,9 +49,7 @@ _RELEASE = text(
 ).bindparams(*_PAIRS)
 
 _INSERTED = ", ".join(queries.INSERTED)
-_INSERT = text(
-    f"INSERT INTO customers ({_INSERTED}) SELECT {_INSERTED} FROM json_populate_recordset(NULL::customers, CAST(:rows AS json))"
-)
+_INSERT = text(f"INSERT INTO customers ({_INSERTED}) SELECT {_INSERTED} FROM json_populate_recordset(NULL::customers, CAST(:rows AS json))")
 _UPDATE = text(
     f"""
     UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in queries.WRITTEN)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -45,13 +45,13 @@ class Unchanged:
     customer first, for which `item` is kept."""
 
     done: Done
-    item: Item
+    item: Callable[[], Item | KehuError]
 
 
 Sent = Item | Unchanged | KehuError
 
 
-def find_lookups(db: Connection, *, wanted: Sequence[UUID | ExternalKey]) -> list[CustomerRecord | None]:
+def look_up(db: Connection, *, wanted: Sequence[UUID | ExternalKey]) -> list[CustomerRecord | None]:
     """The customers that are meant, in the order asked for; None where there is none, or it is deleted."""
     ids = queries.list_ids_by_key(db, {one for one in wanted if isinstance(one, ExternalKey)})
     meant = [ids.get(one) if isinstance(one, ExternalKey) else one for one in wanted]
@@ -60,15 +60,15 @@ def find_lookups(db: Connection, *, wanted: Sequence[UUID | ExternalKey]) -> lis
     return [record if record is not None and record.deleted_at is None else None for record in records]
 
 
-def find_unchanged(db: Connection, *, digests: Mapping[ExternalKey, bytes]) -> dict[ExternalKey, Done]:
-    """Those whose customer is as the line with this digest alone has made it, and so would not be changed by it."""
-    ids = queries.list_ids_by_key(db, digests.keys())
+def find_synced(db: Connection, *, keys: Collection[ExternalKey]) -> dict[ExternalKey, tuple[Done, bytes]]:
+    """Those whose customer is as one line of an import has left it, and that line's digest: the same line would not change it."""
+    ids = queries.list_ids_by_key(db, keys)
     synced = queries.list_synced(db, set(ids.values()))
     found = {}
     for key, customer_id in ids.items():
-        version, digest = synced.get(customer_id, (0, None))
-        if digest is not None and digest == digests[key]:
-            found[key] = Done(Outcome.UNCHANGED, customer_id, version)
+        if customer_id in synced:
+            version, digest = synced[customer_id]
+            found[key] = (Done(Outcome.UNCHANGED, customer_id, version), digest)
     return found
 
 
@@ -95,8 +95,6 @@ def apply_all(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restor
 def _references(items: Sequence[Sent]) -> References:
     found = References()
     for sent in items:
-        if isinstance(sent, KehuError):
-            continue
         # An unchanged one will rarely be looked at; then it is asked for by itself.
         if isinstance(sent, Item):
             _refer(found, sent)
@@ -126,7 +124,10 @@ def _one(book: Together, sent: Sent, restore: bool) -> Done | KehuError:
     if isinstance(sent, Unchanged):
         if not book.is_written(sent.done.id):
             return sent.done
-        sent = sent.item
+        made = sent.item()
+        if isinstance(made, KehuError):
+            return made
+        sent = made
     try:
         return _decide(book, sent, restore)
     except KehuError as error:

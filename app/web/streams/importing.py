@@ -13,13 +13,14 @@ import orjson
 
 from app.core import logs
 from app.core.errors import KehuError
+from app.core.syncing import Outcome
 from app.db import failures
 from app.web import problems
 from app.web.context import current_request_id
 from app.web.problems import HttpProblem
 from app.web.streams import stopping
 from app.web.streams.conveyor import Conveyor
-from app.web.streams.lines import Apply, Line, LineResult, Outcome
+from app.web.streams.lines import Apply, Line, LineResult
 
 _log = logs.get(__name__)
 

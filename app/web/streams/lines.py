@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from app.core.errors import KehuError
+from app.core.syncing import Outcome
 from app.web.problems import HttpProblem
 
 # Any: JSON.
-
-
-class Outcome(StrEnum):
-    """What became of a line."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    STALE = "stale"
-    DELETED = "deleted"
-    FAILED = "failed"
 
 
 @dataclass(slots=True)
