@@ -99,9 +99,9 @@ class Snapshot:
 
     def blocks(self, statement: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
         """The rows of `statement`, fetched some at a time through a cursor of the server's."""
-        streamed = self.connection.execution_options(stream_results=True, max_row_buffer=_FETCH_ROWS)
+        options = {"stream_results": True, "max_row_buffer": _FETCH_ROWS}
         with self.watched():
-            result = streamed.execute(statement)
+            result = self.connection.execute(statement, execution_options=options)
         try:
             while True:
                 with self.watched():
