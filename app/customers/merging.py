@@ -48,7 +48,7 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
     lists are replaced whole. Phones become E.164, read by the country that the customer has after the patch. Raises Invalid.
     """
     after: dict[str, Any] = {
-        name: _merged(before[name], value) if name in _MAPS else _cleared(name, value) for name, value in patch.items()
+        name: _merged(before[name], value) if name in _MAPS else DEFAULTS[name] if value is None else value for name, value in patch.items()
     }
     region = after.get("country", before["country"])
     if after.get("phone") is not None:
@@ -59,7 +59,9 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
     if after.get("alternate_emails"):
         after["alternate_emails"] = _each_once(after["alternate_emails"])
     _check_size(after)
-    return {name: value for name, value in after.items() if not _same(name, value, before[name])}
+    return {
+        name: value for name, value in after.items() if value != before[name] or (name == "attributes" and _differ(value, before[name]))
+    }
 
 
 def derived(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,20 +94,21 @@ def _full_name(family_name: str | None, given_name: str | None) -> str | None:
     return family_name + given_name
 
 
-def _same(name: str, value: Any, before: Any) -> bool:
+def _differ(value: Any, before: Any) -> bool:
     # By their JSON, since to Python 1, 1.0 and True are equal, also deep inside.
-    return bool(value == before) and (name != "attributes" or orjson.dumps(value, option=_SORTED) == orjson.dumps(before, option=_SORTED))
+    return orjson.dumps(value, option=_SORTED) != orjson.dumps(before, option=_SORTED)
 
 
 def _merged(before: Mapping[str, Any], patch: Mapping[str, Any] | None) -> dict[str, Any]:
     if patch is None:
         return {}
-    return {name: _as_read_back(value) for name, value in {**before, **patch}.items() if value is not None}
+    both = {**before, **patch}.items()
+    return {name: _as_read_back(value) if type(value) is float else value for name, value in both if value is not None}
 
 
-def _as_read_back(value: Any) -> Any:
+def _as_read_back(value: float) -> float:
     """As it will come out of the database: a float that comes out as an int would differ from itself when it is sent again."""
-    if isinstance(value, float) and abs(value) >= _WRITTEN_WITH_EXPONENT and _INT_MIN <= value < _INT_END:
+    if abs(value) >= _WRITTEN_WITH_EXPONENT and _INT_MIN <= value < _INT_END:
         return int(value)
     return value
 
@@ -124,10 +127,6 @@ def _check_size(after: Mapping[str, Any]) -> None:
             raise Invalid([FieldFault(f"/{name}", "wrong_count", f"There may be {most} members in all.")])
     if len(orjson.dumps(after.get("attributes"))) > _ATTRIBUTES_BYTES_MAX:
         raise Invalid([FieldFault("/attributes", "too_long", f"All attributes together may have {_ATTRIBUTES_BYTES_MAX} bytes as JSON.")])
-
-
-def _cleared(name: str, value: Any) -> Any:
-    return DEFAULTS[name] if value is None else value
 
 
 def _phone(number: str, region: str | None, pointer: str) -> str:
