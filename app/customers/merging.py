@@ -41,7 +41,8 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
     lists are replaced whole. Phones become E.164, read by the country that the customer has after the patch. Raises Invalid.
     """
     after: dict[str, Any] = {
-        name: attributes.merged(before[name], value) if name in _MAPS else _cleared(name, value) for name, value in patch.items()
+        name: attributes.merged(before[name], value) if name in _MAPS else DEFAULTS[name] if value is None else value
+        for name, value in patch.items()
     }
     region = after.get("country", before["country"])
     if after.get("phone") is not None:
@@ -112,10 +113,6 @@ def _check_size(after: Mapping[str, Any]) -> None:
     for name, most in _MAPS.items():
         attributes.check_count(name, after.get(name, {}), most)
     attributes.check_size(after.get("attributes", {}))
-
-
-def _cleared(name: str, value: Any) -> Any:
-    return DEFAULTS[name] if value is None else value
 
 
 def phone(number: str, region: str | None, pointer: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -12,14 +11,13 @@ from uuid import UUID
 import marshmallow
 from marshmallow import ValidationError, fields
 
-from app.core import codes, contact_points, limits, text, times
+from app.core import attributes, codes, contact_points, limits, text, times
 from app.core.faults import Fault
 
 # Any: marshmallow's own signatures are untyped where a value may be anything.
 
 _INT64 = 2**63
 _SOURCE = re.compile(rf"[a-z0-9_.-]{{1,{limits.SOURCE_MAX}}}\Z")
-_ATTRIBUTE_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{limits.ATTRIBUTE_NAME_MAX - 1}}}\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
@@ -282,7 +280,7 @@ class Attributes(Strict, fields.Dict):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
-        return _map(value, limits.ATTRIBUTES_MAX, _check_attribute_name, _attribute_value)
+        return _map(value, limits.ATTRIBUTES_MAX, attributes.check_name, attributes.clean_value)
 
 
 # Names, unlike values, are the same few in every customer.
@@ -327,29 +325,3 @@ def _map(value: Any, most: int, key: Callable[[str], str], item: Callable[[Any],
     if faults:
         raise ValidationError(faults)
     return result
-
-
-@lru_cache(maxsize=4096)
-def _check_attribute_name(value: str) -> str:
-    if not _ATTRIBUTE_NAME.match(value):
-        raise Fault("invalid_name", "An attribute's name is a letter and up to 63 letters, digits and `_`.")
-    return value
-
-
-def _attribute_value(value: Any) -> Any:
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return text.clean_block(value, max_length=limits.ATTRIBUTE_TEXT_MAX)
-    if isinstance(value, int):
-        if not -_INT64 <= value < _INT64:
-            raise Fault("out_of_range", "A whole number has to fit into 64 bits.")
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise Fault("out_of_range", "This number is too large.")
-        # jsonb has no negative zero: kept, it would differ from what is stored for ever.
-        return value + 0.0
-    if isinstance(value, list) and len(value) <= limits.ATTRIBUTE_LIST_MAX and all(isinstance(item, str) for item in value):
-        return [text.clean_line(item, max_length=limits.ATTRIBUTE_TEXT_MAX) for item in value]
-    raise Fault("wrong_type", f"An attribute is text, a number, true, false or a list of up to {limits.ATTRIBUTE_LIST_MAX} texts.")
