@@ -34,14 +34,20 @@ class Change:
 _EVENTS = table_of(Event)
 _EPOCH = select(FeedEpoch.epoch).scalar_subquery()
 _PLACE = (_EPOCH, Event.xid, Event.id)
-# Many events as one JSON text: what is the same for all of them is sent once, and SQLAlchemy's list of VALUES would be a new statement for
-# each length of the list. Sorted, since the numbers have to rise in the order given.
+# Many events as a few long texts: SQLAlchemy's list of VALUES would be a new statement for each length, and events inside one JSON text
+# would be parsed twice (74 us an event of a new customer so, and 40 us apart). U+001E stands in no JSON, since there it is escaped.
+# Sorted, since the numbers have to rise in the order given.
+_BETWEEN = "\x1e"
 _APPEND = text(
     """
     WITH written AS (
         INSERT INTO events (event_id, type, subject, actor, request_id, time, data)
-        SELECT event_id, type, subject, :actor, :request_id, :time, data
-        FROM json_to_recordset(CAST(:events AS json)) AS sent (n int, event_id uuid, type text, subject text, data jsonb) ORDER BY n
+        SELECT CAST(event_id AS uuid), type, subject, :actor, :request_id, :time, CAST(data AS jsonb)
+        FROM unnest(
+            string_to_array(:event_ids, chr(30)), string_to_array(:types, chr(30)), string_to_array(:subjects, chr(30)),
+            string_to_array(:data, chr(30))
+        ) WITH ORDINALITY AS sent (event_id, type, subject, data, n)
+        ORDER BY n
         RETURNING id
     )
     SELECT (SELECT epoch FROM feed_epoch), max(id) FROM written
@@ -54,11 +60,15 @@ def append(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> None:
     """Append in the order given, in the transaction of the write, and note the last one's position on `unit`."""
     if not changes:
         return
-    told = [
-        {"n": n, "event_id": new_id(), "type": change.type, "subject": change.subject, "data": _data(change)}
-        for n, change in enumerate(changes)
-    ]
-    values = {"events": to_json(told), "actor": caller.actor, "request_id": caller.request_id, "time": unit.now}
+    values = {
+        "event_ids": _BETWEEN.join(str(new_id()) for _ in changes),
+        "types": _BETWEEN.join(change.type for change in changes),
+        "subjects": _BETWEEN.join(change.subject for change in changes),
+        "data": _BETWEEN.join(to_json(_data(change)) for change in changes),
+        "actor": caller.actor,
+        "request_id": caller.request_id,
+        "time": unit.now,
+    }
     epoch, last = unit.connection.execute(_APPEND, values).one()
     unit.position = (epoch, unit.xid, last)
 
