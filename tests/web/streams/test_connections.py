@@ -162,6 +162,17 @@ class TestSending:
         assert orjson.loads(answer.read())["summary"]["read"] == 2
         upload.close()
 
+    def test_a_chunk_whose_size_comes_before_its_bytes_is_not_the_end(self, server: LiveServer) -> None:
+        upload = Upload(server)
+
+        upload.socket.sendall(b"3\r\n")
+        time.sleep(0.2)
+        upload.socket.sendall(b"{}\n\r\n")
+        upload.end()
+
+        assert parsed(upload.answer().read())[1]["read"] == 1
+        upload.close()
+
     def test_the_connection_serves_the_next_request(self, server: LiveServer) -> None:
         sent = body(5000)
         upload = Upload(server, length=len(sent))
