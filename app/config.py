@@ -52,6 +52,11 @@ class Config:
     admission_wait: float = 1.0
     max_body_bytes: int = 1_048_576
 
+    @property
+    def streams(self) -> int:
+        """How many imports and exports may run at once in a process: half of its threads, so that short requests always find one."""
+        return max(1, self.threads // 2)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
         """The configuration that `environ` (the process's own where None) describes.

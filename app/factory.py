@@ -50,7 +50,7 @@ def create_app(config: Config) -> Flask:
         cursors=Cursors(config.secret_key),
         keys=KeyStore(database),
         waiters=threading.Semaphore(config.threads // 4),
-        streams=threading.Semaphore(max(1, config.threads // 2)),
+        streams=threading.Semaphore(config.streams),
     )
     edge.install(app)
     problems.install(app)

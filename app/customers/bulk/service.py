@@ -77,10 +77,15 @@ def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: b
 
     An item that is a KehuError already stays one. With `restore` a deleted customer comes back by a write that meets it.
     """
-    book = Together(unit, caller, _references(items))
-    results = [_one(book, item, restore) for item in items]
+    book, results = decide(unit, caller, items=items, restore=restore)
     book.write()
     return results
+
+
+def decide(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> tuple[Together, list[Done | KehuError]]:
+    """As `apply`, with everything left to be written by the book."""
+    book = Together(unit, caller, _references(items))
+    return book, [_one(book, item, restore) for item in items]
 
 
 def apply_all(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> list[Done]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from uuid import UUID
 
 from app.changes import log
@@ -27,6 +28,15 @@ class References:
     keys: set[ExternalKey] = field(default_factory=set)
     ids: set[UUID] = field(default_factory=set)
     identifiers: set[Identifier] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a set of writes has changed, so that another, decided before that was there, knows whether it has to be decided again."""
+
+    ids: frozenset[UUID]
+    keys: frozenset[ExternalKey]
+    identifiers: frozenset[Identifier]
 
 
 class Together:
@@ -95,6 +105,21 @@ class Together:
     def note_digest(self, customer_id: UUID, digest: bytes) -> None:
         """The customer is now as the line with `digest` alone makes it."""
         self._digests[customer_id] = digest
+
+    def has_met(self, other: Footprint) -> bool:
+        """Whether anything that this book has looked at is of `other`'s making."""
+        return not (
+            other.ids.isdisjoint(self._stored) and other.keys.isdisjoint(self._stored_keys) and other.identifiers.isdisjoint(self._known_by)
+        )
+
+    def footprint(self) -> Footprint | None:
+        """What the decisions made so far change; None: nothing."""
+        if not self._changes:
+            return None
+        before = (record for customer_id in self._written if (record := self._stored.get(customer_id)) is not None)
+        identifiers = (one for record in chain(before, self._written.values()) for one in identifiers_of(record))
+        keys = (key for key, holder in self._keys.items() if self._stored_keys[key] != holder)
+        return Footprint(frozenset(self._written), frozenset(keys), frozenset(identifiers))
 
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote one of the rows or keys since they were read."""

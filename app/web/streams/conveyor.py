@@ -39,6 +39,11 @@ class Conveyor:
         """The first line that was not taken; to be asked when the thread has ended."""
         return self._waiting[0].number if self._waiting else int(getattr(self._lines, "next_line", self._after))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether every line was taken."""
+        return self._over and not self._waiting
+
     def __enter__(self) -> Conveyor:
         self._thread.start()
         return self

@@ -6,9 +6,12 @@ A thread of its own reads and parses while the database writes the chunk before:
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 
@@ -19,9 +22,10 @@ from app.db import failures
 from app.web import problems
 from app.web.context import current_request_id
 from app.web.problems import HttpProblem
-from app.web.streams import stopping
+from app.web.streams import stopping, turns
 from app.web.streams.conveyor import Conveyor
 from app.web.streams.lines import Apply, Line, LineResult
+from app.web.streams.turns import Turn
 
 _log = logs.get(__name__)
 
@@ -39,22 +43,21 @@ def run(lines: Iterable[Sequence[Line]], apply: Apply, report_all: bool) -> Iter
     ended: KehuError | HttpProblem | None = None
     # The first line of which is not known that it is there for good.
     line = 0
-    with Conveyor(lines) as conveyor:
-        while ended is None and not stopping.process.requested:
-            chunk: Sequence[Line] | None = ()
+    with Conveyor(lines) as conveyor, _Chunks(apply, request_id) as chunks:
+        while ended is None:
             try:
-                chunk = conveyor.take(_LOOK_SECONDS)
-                if chunk is None:
-                    break
-                results = _write(chunk, apply, tally, request_id) if chunk else ()
+                more = not stopping.process.requested and _fill(chunks, conveyor)
+                results = chunks.next_results(tally)
             except Exception as error:  # noqa: BLE001  # whatever it is, the answer has begun, and has to say where it stopped
                 ended = _meaning(error)
-                line = chunk[0].number if chunk else 0
+                line = chunks.first_line
             else:
                 if piece := b"".join(_shown(result) for result in results if report_all or result.outcome is Outcome.FAILED):
                     yield piece
-        else:
-            ended = ended or HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "server_stopping")
+                if not more and chunks.are_done:
+                    break
+    if ended is None and stopping.process.requested and not conveyor.is_over:
+        ended = HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "server_stopping")
     if ended is None and conveyor.broken is not None:
         ended = conveyor.broken.problem
         if ended is None:
@@ -63,6 +66,61 @@ def run(lines: Iterable[Sequence[Line]], apply: Apply, report_all: bool) -> Iter
     if ended is not None:
         yield _ended(ended, line or conveyor.next_line, request_id)
     yield tally.summary()
+
+
+def _fill(chunks: _Chunks, conveyor: Conveyor) -> bool:
+    """Put as many chunks under way as there may be; whether there can be more."""
+    while chunks.has_place:
+        chunk = conveyor.take(_LOOK_SECONDS if chunks.are_done else 0.0)
+        if chunk is None:
+            return False
+        if not chunk:
+            return True
+        chunks.begin(chunk)
+    return True
+
+
+class _Chunks:
+    """The chunks under way, each in a thread of its own; leaving waits for them."""
+
+    def __init__(self, apply: Apply, request_id: str) -> None:
+        self._apply = apply
+        self._request_id = request_id
+        self._pool = ThreadPoolExecutor(turns.CHUNKS, thread_name_prefix="import-writer")
+        self._under_way: deque[tuple[Sequence[Line], Future[tuple[Sequence[LineResult], str | None]]]] = deque()
+        self._last: Turn[Any] | None = None
+        # Of the chunk whose results were asked for last.
+        self.first_line = 0
+
+    def __enter__(self) -> _Chunks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True)
+
+    @property
+    def has_place(self) -> bool:
+        return len(self._under_way) < turns.CHUNKS
+
+    @property
+    def are_done(self) -> bool:
+        return not self._under_way
+
+    def begin(self, chunk: Sequence[Line]) -> None:
+        turn: Turn[Any] = Turn(self._last)
+        self._last = turn
+        # With what logs say of the request.
+        self._under_way.append((chunk, self._pool.submit(copy_context().run, _write, chunk, self._apply, turn, self._request_id)))
+
+    def next_results(self, tally: _Tally) -> Sequence[LineResult]:
+        """Those of the oldest chunk, once it is there for good; none where none is under way. Raises what kept it from being written."""
+        if not self._under_way:
+            return ()
+        chunk, writing = self._under_way.popleft()
+        self.first_line = chunk[0].number
+        results, position = writing.result()
+        tally.add(results, position)
+        return results
 
 
 class _Tally:
@@ -83,14 +141,18 @@ class _Tally:
         return orjson.dumps({"summary": {"read": self.read, **counts, "position": self.position}}, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _write(chunk: Sequence[Line], apply: Apply, tally: _Tally, request_id: str) -> Sequence[LineResult]:
+def _write(chunk: Sequence[Line], apply: Apply, turn: Turn[Any], request_id: str) -> tuple[Sequence[LineResult], str | None]:
     """A result for each line of `chunk`, in their order; those that could not be read are no business of the feature's."""
-    refused = [_refused(line, request_id) for line in chunk if line.fault is not None]
-    whole = [line for line in chunk if line.fault is None]
-    written, position = apply(whole) if whole else ((), None)
-    results = sorted((*refused, *written), key=lambda result: result.number) if refused else written
-    tally.add(results, position)
-    return results
+    try:
+        refused = [_refused(line, request_id) for line in chunk if line.fault is not None]
+        whole = [line for line in chunk if line.fault is None] if refused else chunk
+        written, position = apply(whole, turn) if whole else ((), None)
+        if not whole:
+            turn.wait()
+            turn.leave(None)
+        return sorted((*refused, *written), key=lambda result: result.number) if refused else written, position
+    finally:
+        turn.close()
 
 
 def _refused(line: Line, request_id: str) -> LineResult:

@@ -10,6 +10,7 @@ from uuid import UUID
 from app.core.errors import KehuError
 from app.core.syncing import Outcome
 from app.web.problems import HttpProblem
+from app.web.streams.turns import Turn
 
 # Any: JSON.
 
@@ -41,9 +42,9 @@ class LineResult:
     problem: dict[str, Any] | None = None
 
 
-# Writes the lines of one chunk in one unit of work. Returns a result for each, and the text of the last event's position, None where
-# nothing was written. What it raises ends the stream: nothing of the chunk is there then, as far as is known.
-Apply = Callable[[Sequence[Line]], tuple[Sequence[LineResult], str | None]]
+# Writes the lines of one chunk in one unit of work, in its turn. Returns a result for each, and the text of the last event's position, None
+# where nothing was written. What it raises ends the stream: nothing of the chunk is there then, as far as is known. Called in threads.
+Apply = Callable[[Sequence[Line], Turn[Any]], tuple[Sequence[LineResult], str | None]]
 
 
 class Broken(Exception):

@@ -20,6 +20,7 @@ from app.db import failures, unit_of_work
 from app.db.unit_of_work import UnitOfWork
 from app.web import auth, context, frame, gate
 from app.web.document import Operation, described
+from app.web.frame import Runtime
 from app.web.schemas import QuerySchema, Schema, load_query
 from app.web.streams import columns, documents, exporting, importing, incoming, negotiation, outgoing, places
 from app.web.streams.exporting import Rows
@@ -27,6 +28,10 @@ from app.web.streams.negotiation import Kind
 from app.web.streams.schemas import ImportQuerySchema
 
 # Any: views take what their address and schemas give them.
+# A thousand rows take longer than one, and a chunk waits for the one before it.
+_CHUNK_SECONDS = 60.0
+_PATIENCE = "SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
+
 View = TypeVar("View", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -37,15 +42,21 @@ class Import:
 
     caller: Caller
     request_id: str
+    # Kept, since chunks are written in threads that know of no request.
+    here: Runtime
 
     def run(self, work: Callable[[UnitOfWork], T]) -> T:
         """What `work` returns, in a unit of work with a deadline of its own: one chunk's, not the stream's."""
-        here = frame.runtime()
-        return unit_of_work.run(here.database, time.monotonic() + here.config.request_deadline, work)
+
+        def patiently(unit: UnitOfWork) -> T:
+            unit.connection.exec_driver_sql(_PATIENCE)
+            return work(unit)
+
+        return unit_of_work.run(self.here.database, time.monotonic() + _CHUNK_SECONDS, patiently)
 
     def position(self, unit: UnitOfWork) -> str | None:
         """The text of the place in the feed of the last event of `unit`."""
-        return None if unit.position is None else frame.runtime().positions.text(unit.position)
+        return None if unit.position is None else self.here.positions.text(unit.position)
 
 
 @dataclass(slots=True)
@@ -84,7 +95,7 @@ class StreamsMixin:
                 negotiation.accepted(request, [Kind.NDJSON])
                 kind = negotiation.sent(request)
                 parameters = load_query(query_schema, gate.read_query(request))
-                call = Import(caller, context.current_request_id())
+                call = Import(caller, context.current_request_id(), frame.runtime())
                 with places.taken(frame.runtime().streams) as place:
                     apply = view(resource, call, query=parameters, **arguments)
                     lines = incoming.begin(request, kind, known, seconds=frame.runtime().config.stream_timeout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,9 +20,10 @@ from app.core.errors import Unavailable
 from app.web import api, converters, docs, edge, fields, frame, problems
 from app.web.schemas import QuerySchema, Schema
 from app.web.streams.exporting import Rows
-from app.web.streams.lines import Line, LineResult, Outcome
+from app.web.streams.lines import Apply, Line, LineResult, Outcome
 from app.web.streams.operations import Export, Import
 from app.web.streams.schemas import ImportQuerySchema
+from app.web.streams.turns import Turn
 
 TOKEN = "kehu_of_the_tests"
 ID = UUID("01890000-0000-7000-8000-000000000001")
@@ -64,10 +65,11 @@ class ThingExportQuerySchema(QuerySchema):
 @blp.route("/import")
 class Imported(MethodView):
     @blp.imports("import_things", scope="customers:write", line=ThingSchema, query=ThingImportQuerySchema)
-    def post(self, call: Import, query: dict[str, Any]) -> Callable[[Sequence[Line]], tuple[Sequence[LineResult], str | None]]:
+    def post(self, call: Import, query: dict[str, Any]) -> Apply:
         """Import things"""
 
-        def apply(chunk: Sequence[Line]) -> tuple[Sequence[LineResult], str | None]:
+        def apply(chunk: Sequence[Line], turn: Turn[Any]) -> tuple[Sequence[LineResult], str | None]:
+            turn.wait()
             time.sleep(query["pause"])
             numbers = [line.number for line in chunk]
             if query["fails_at"] in numbers:
@@ -76,6 +78,7 @@ class Imported(MethodView):
                 raise RuntimeError("a mistake of ours")
             if keeps:
                 chunks.append(list(chunk))
+            turn.leave(None)
             return [_result(line) for line in chunk], f"after {chunk[-1].number}"
 
         return apply
