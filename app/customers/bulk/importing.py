@@ -39,14 +39,12 @@ class _Met(Exception):
 
 def writer(call: Import, query: Mapping[str, Any]) -> Apply:
     """Writes one chunk after the other."""
-    source = query["source"]
 
     def apply(lines: Sequence[Line], turn: Turn[Footprint]) -> tuple[Sequence[LineResult], str | None]:
         chunk = _Chunk(call, query, lines, turn)
         results, position = chunk.write()
-        named = [items.key_of_line(line.data or {}, source=source) for line in lines]
         request_id = call.request_id
-        return [items.line_result(*each, request_id=request_id) for each in zip(lines, named, results, strict=True)], position
+        return [items.line_result(*each, request_id=request_id) for each in zip(lines, chunk.keys, results, strict=True)], position
 
     return apply
 
@@ -62,7 +60,7 @@ class _Chunk:
         self._is_dry = query["dry_run"] == "true"
         self._lines = lines
         self._turn = turn
-        self._keys = [items.key_of_line(line.data or {}, source=self._source) for line in lines]
+        self.keys = [items.key_of_line(line.data or {}, source=self._source) for line in lines]
         self._digests = [items.digest_of_line(line, source=self._source) for line in lines]
 
     def write(self) -> _Results:
@@ -77,7 +75,7 @@ class _Chunk:
 
     def _try(self, *, is_ahead: bool) -> tuple[Sequence[Done | KehuError], str | None, Footprint | None]:
         known = self._find_synced()
-        sent = [self._sent(*each, known) for each in zip(self._lines, self._keys, self._digests, strict=True)]
+        sent = [self._sent(*each, known) for each in zip(self._lines, self.keys, self._digests, strict=True)]
         unchanged = [one for one in sent if isinstance(one, Unchanged)]
         seen = {one.done.id for one in unchanged}
 
@@ -85,7 +83,7 @@ class _Chunk:
             before = self._turn.wait()
             if not is_ahead or before is None:
                 return
-            if not (before.ids.isdisjoint(seen) and before.keys.isdisjoint(self._keys)) or (book is not None and book.has_met(before)):
+            if not (before.ids.isdisjoint(seen) and before.keys.isdisjoint(self.keys)) or (book is not None and book.has_met(before)):
                 raise _Met
 
         if len(unchanged) == len(sent):
@@ -96,7 +94,7 @@ class _Chunk:
     def _find_synced(self) -> Mapping[ExternalKey, tuple[Done, bytes]]:
         here = self._call.here
         with here.database.lease(time.monotonic() + here.config.request_deadline) as connection:
-            return service.find_synced(connection, keys={key for key in self._keys if key is not None})
+            return service.find_synced(connection, keys={key for key in self.keys if key is not None})
 
     def _sent(self, line: Line, key: ExternalKey | None, digest: bytes, known: Mapping[ExternalKey, tuple[Done, bytes]]) -> Sent:
         def item() -> service.Item | KehuError:

@@ -190,7 +190,9 @@ class TestGzip:
 
         assert results(things.send(packed, Content_Encoding="gzip"))[1]["created"] == 3
 
-    @pytest.mark.parametrize("damage", [b"no gzip at all", gzip.compress(GOOD)[:-5], gzip.compress(GOOD * 99) + b"rest"])
+    @pytest.mark.parametrize(
+        "damage", [b"no gzip at all", gzip.compress(GOOD)[:-5], gzip.compress(GOOD * 99) + b"rest"], ids=("none", "cut", "trailed")
+    )
     def test_damage_is_said(self, things: Things, damage: bytes) -> None:
         response = things.send(damage, Content_Encoding="gzip")
 
