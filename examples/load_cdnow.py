@@ -4,7 +4,7 @@
     python examples/load_cdnow.py --print CDNOW_master.txt > customers.ndjson
 
 The file has a line for each purchase: customer, date, number of CDs, dollars. The customers have no names, so the script makes up some
-that a music shop could have, always the same ones. They go to `POST /v1/customers/import` in one request, as lines of JSON; `--print` writes
+that a music shop could have, always the same ones. They go to `POST /v1/customers/import` in one request, a line each; `--print` writes
 these lines instead, for curl. Run it again: every line is answered `unchanged`. Nothing but the standard library.
 """
 
