@@ -91,7 +91,7 @@ def _write(unit: UnitOfWork, caller: Caller, kind: str, before: CustomerRecord, 
     event = Change(kind, subject(before.id), was, told, tuple(changed))
     values = _columns(after)
     values |= merging.derived(values)
-    if not queries.update_customer(unit, caller, event, before.id, known_version=before.version, values=values):
+    if not queries.update_customer(unit, caller, event, before, values=values):
         # Somebody else wrote it since we read it, or a later transaction than ours did.
         raise Outrun
     # After the row: who waits for an id that is being claimed holds the row that it is for, always in this order.
