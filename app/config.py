@@ -48,6 +48,7 @@ class Config:
     request_deadline: float = 8.0
     connect_timeout: float = 3.0
     body_timeout: float = 10.0
+    stream_timeout: float = 30.0
     admission_wait: float = 1.0
     max_body_bytes: int = 1_048_576
 
@@ -76,6 +77,7 @@ class Config:
             "request_deadline": reader.value("REQUEST_DEADLINE", _seconds, 8.0),
             "connect_timeout": reader.value("CONNECT_TIMEOUT", _seconds, 3.0),
             "body_timeout": reader.value("BODY_TIMEOUT", _seconds, 10.0),
+            "stream_timeout": reader.value("STREAM_TIMEOUT", _seconds, 30.0),
             "admission_wait": reader.value("ADMISSION_WAIT", _seconds, 1.0),
             "max_body_bytes": reader.value("MAX_BODY_BYTES", _integer(1024, 1 << 30), 1_048_576),
         }

@@ -16,6 +16,7 @@ from app.config import Config
 from app.contact_history import routes as contact_history
 from app.core import logs
 from app.customers import routes as customers
+from app.customers.bulk import routes as customers_in_bulk
 from app.db import failures
 from app.db.engines import Database
 from app.idempotency.store import KeyStore
@@ -27,7 +28,10 @@ from app.web.paging import Cursors
 _MEASURE_SECONDS = 2.0
 
 # What is mounted with each service; tokens and the feed go with the customers.
-_BLUEPRINTS = {"customers": (tokens.blp, customers.blp, changes.blp), "contact_history": (contact_history.blp,)}
+_BLUEPRINTS = {
+    "customers": (tokens.blp, customers_in_bulk.blp, customers.blp, changes.blp),
+    "contact_history": (contact_history.blp,),
+}
 
 
 def document() -> dict[str, Any]:
@@ -50,6 +54,7 @@ def create_app(config: Config) -> Flask:
         cursors=Cursors(config.secret_key),
         keys=KeyStore(database),
         waiters=threading.Semaphore(config.threads // 4),
+        streams=threading.Semaphore(max(1, config.threads // 2)),
     )
     edge.install(app)
     problems.install(app)

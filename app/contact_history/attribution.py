@@ -10,11 +10,10 @@ from uuid import UUID
 from app.contact_history import metering, writing
 from app.core.caller import Caller
 from app.core.errors import FieldFault, Invalid
-from app.core.ids import new_id
 from app.core.syncing import ExternalKey
-from app.customers import keys, merging
 from app.customers import queries as customer_queries
 from app.customers import writing as customer_writing
+from app.customers.direct import Direct
 from app.db.unit_of_work import UnitOfWork
 
 # Any: values of an interaction's fields.
@@ -60,11 +59,8 @@ def settle(unit: UnitOfWork, caller: Caller, owner: Owner, *, holder: UUID | Non
     assert owner.key is not None
     if holder is not None:
         metering.lock(unit, [holder])
-    external_ids = {owner.key.source: owner.key.external_id}
-    values = merging.DEFAULTS | {"source": owner.key.source, "external_ids": external_ids}
-    customer_id = new_id()
-    keys.claim(unit, customer_id, external_ids, own=owner.key)
-    return customer_writing.insert(unit, caller, customer_id=customer_id, values=values).id
+    said = {"source": owner.key.source, "external_ids": {owner.key.source: owner.key.external_id}}
+    return customer_writing.create(Direct(unit, caller), said, own=owner.key).id
 
 
 def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from functools import cache
+from functools import cache, lru_cache
 
 from app.core.faults import Fault
 
@@ -52,6 +52,8 @@ def is_time_zone(name: str) -> bool:
     return name in _time_zones()
 
 
+# A shop writes the same few with every customer.
+@lru_cache(maxsize=1024)
 def normalise_locale(tag: str) -> str:
     """Return a BCP 47 tag in canonical case: `zh-hans-cn` becomes `zh-Hans-CN` (RFC 5646 2.1.1).
 

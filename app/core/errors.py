@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -42,6 +42,16 @@ class QueryTooDear(KehuError):
     """A read was cut by its own time-out."""
 
     code = "query_too_dear"
+
+
+class NotAllOrNothing(KehuError):
+    """A set of writes of which all or none was to be made; `refused` has what stood in the way, by the index of the item."""
+
+    code = "batch_refused"
+
+    def __init__(self, refused: Mapping[int, KehuError]) -> None:
+        super().__init__()
+        self.refused = refused
 
 
 class BadCursor(KehuError):

@@ -45,5 +45,22 @@ EXTERNAL_IDS_MAX = 50
 ATTRIBUTES_MAX = 200
 ATTRIBUTE_LIST_MAX = 100
 
+# Batches.
+BATCH_MAX = 1000
+BATCH_BODY_MAX_BYTES = 16 * 1_048_576
+
 # Tokens.
 TOKEN_OVERLAP_MAX_SECONDS = 7 * 24 * 3600
+
+# Streams. A line is a record of CSV too.
+LINE_MAX_BYTES = 1_048_576
+IMPORT_CHUNK_LINES = 1000
+IMPORT_CHUNK_BYTES = 1_048_576
+# A chunk that fills slowly is written so long after its first line.
+IMPORT_CHUNK_SECONDS = 1.0
+GZIP_RATIO_MAX = 100
+# How long a client may stop taking the answer of a stream.
+STALLED_READER_SECONDS = 60.0
+# Of results that are kept for a client who sends before it reads; beyond it has to read.
+OUTBOX_MAX_BYTES = 2 * 1024**3
+CSV_COLUMNS_MAX = 1000

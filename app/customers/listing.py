@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from app.customers import queries
 from app.customers.models import Customer
 from app.db import keyset
 from app.db.base import table_of
+from app.db.engines import Snapshot
 
 # Any: column values of a row.
 
@@ -59,6 +60,13 @@ def list_customers(db: Connection, *, narrowed: CustomerFilter, order: CustomerO
     column = SORTS[order.sort]
     paged = keyset.page_after(statement, column=column, key=Customer.id, after=order.after, descending=order.descending)
     return db.execute(paged.limit(count)).all()
+
+
+def stream_customers(snapshot: Snapshot, *, narrowed: CustomerFilter) -> Iterator[Sequence[Row[Any]]]:
+    """All rows, by id, some at a time."""
+    with snapshot.watched():
+        statement = _narrow(select(*queries.COLUMNS), snapshot.connection, narrowed)
+    return iter(()) if statement is None else snapshot.blocks(statement.order_by(Customer.id))
 
 
 def count_customers(db: Connection, *, narrowed: CustomerFilter) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from app.core import attributes, contact_points, limits, search
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
-from app.customers.record import WRITABLE
+from app.customers.record import WRITABLE, CustomerRecord
 
 # Any: values of a customer's fields.
 
@@ -25,6 +27,9 @@ DEFAULTS: dict[str, Any] = {
     "attributes": {},
 }
 
+_NAMES = tuple(field.name for field in fields(CustomerRecord))
+_VALUES = attrgetter(*_NAMES)
+
 # The maps, which a patch goes on with by name, and how many members each may have in the end.
 _MAPS = {"external_ids": limits.EXTERNAL_IDS_MAX, "attributes": limits.ATTRIBUTES_MAX}
 
@@ -36,18 +41,30 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
     lists are replaced whole. Phones become E.164, read by the country that the customer has after the patch. Raises Invalid.
     """
     after: dict[str, Any] = {
-        name: attributes.merged(before[name], value) if name in _MAPS else _cleared(name, value) for name, value in patch.items()
+        name: attributes.merged(before[name], value) if name in _MAPS else DEFAULTS[name] if value is None else value
+        for name, value in patch.items()
     }
     region = after.get("country", before["country"])
     if after.get("phone") is not None:
-        after["phone"] = _phone(after["phone"], region, "/phone")
+        after["phone"] = phone(after["phone"], region, "/phone")
     if after.get("alternate_phones"):
-        phones = [_phone(number, region, f"/alternate_phones/{index}") for index, number in enumerate(after["alternate_phones"])]
+        phones = [phone(number, region, f"/alternate_phones/{index}") for index, number in enumerate(after["alternate_phones"])]
         after["alternate_phones"] = list(dict.fromkeys(phones))
     if after.get("alternate_emails"):
         after["alternate_emails"] = _each_once(after["alternate_emails"])
     _check_size(after)
     return {name: value for name, value in after.items() if not _same(name, value, before[name])}
+
+
+def columns(record: CustomerRecord) -> dict[str, Any]:
+    """The columns of the row that a read needs."""
+    return dict(zip(_NAMES, _VALUES(record), strict=True))
+
+
+def stored(record: CustomerRecord) -> dict[str, Any]:
+    """All columns of the row."""
+    values = columns(record)
+    return values | derived(values) | {"synced_digest": None}
 
 
 def derived(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,11 +115,8 @@ def _check_size(after: Mapping[str, Any]) -> None:
     attributes.check_size(after.get("attributes", {}))
 
 
-def _cleared(name: str, value: Any) -> Any:
-    return DEFAULTS[name] if value is None else value
-
-
-def _phone(number: str, region: str | None, pointer: str) -> str:
+def phone(number: str, region: str | None, pointer: str) -> str:
+    """The number in E.164, read by `region`. Raises Invalid at `pointer`."""
     try:
         return contact_points.normalise_phone(number, region=region)
     except Fault as fault:

@@ -12,6 +12,7 @@ from app.changes import events
 from app.changes.schemas import EventPageSchema
 from app.core.syncing import Mode, Outcome
 from app.customers import listing, schemas, service, syncing
+from app.customers.direct import Direct
 from app.customers.listing import CustomerFilter, CustomerOrder
 from app.customers.record import CustomerRecord
 from app.web import dump, external_keys, paging
@@ -60,18 +61,19 @@ class Customers(MethodView):
         "create_customer",
         scope="customers:write",
         body=schemas.CustomerCreateSchema,
+        query=schemas.MatchQuerySchema,
         answer=schemas.CustomerSchema,
         status=HTTPStatus.CREATED,
         refuses=(409,),
         headers=("Location", "ETag"),
     )
-    def post(self, call: Write, body: dict[str, Any]) -> Answer:
+    def post(self, call: Write, body: dict[str, Any], query: dict[str, Any]) -> Answer:
         """Create a customer
 
         An external id that is taken is 409 `external_id_taken` with `existing_id`; to create or change by an external id in one
-        call, PUT it.
+        call, PUT it. With `match`, a customer who has the same e-mail or phone is 409 `customer_exists` with all `candidates`.
         """
-        record = service.create(call.unit, call.caller, data=body)
+        record = service.create(_book(call), data=body, match=query["match"] or ())
         return _shown(record, status=HTTPStatus.CREATED)
 
 
@@ -86,7 +88,7 @@ class OneCustomer(MethodView):
         "patch_customer",
         scope="customers:write",
         body=schemas.CustomerPatchSchema,
-        query=schemas.RestoreQuerySchema,
+        query=schemas.PatchQuerySchema,
         answer=schemas.CustomerSchema,
         refuses=(404, 409, 410),
         versioned=True,
@@ -95,14 +97,15 @@ class OneCustomer(MethodView):
         """Change a customer
 
         A JSON merge patch: what is left out stays, `null` clears. A patch that changes nothing raises no version and makes no event.
+        With `match`, another customer who has the e-mail or phone that is sent is 409 `customer_exists` with all `candidates`.
         """
         record = service.patch(
-            call.unit,
-            call.caller,
+            _book(call),
             customer_id=customer_id,
             data=body,
             restore=query["deleted"] is not None,
             precondition=call.precondition,
+            match=query["match"] or (),
         )
         return _shown(record)
 
@@ -112,7 +115,7 @@ class OneCustomer(MethodView):
 
         It is gone from lists and is 410 by its id, keeps its external ids, and can be restored. Deleting it again is 204 too.
         """
-        service.delete(call.unit, call.caller, customer_id=customer_id, precondition=call.precondition)
+        service.delete(_book(call), customer_id=customer_id, precondition=call.precondition)
         return Answer()
 
 
@@ -124,7 +127,7 @@ class Restoration(MethodView):
 
         200 too where it was not deleted.
         """
-        return _shown(service.restore(call.unit, call.caller, customer_id=customer_id))
+        return _shown(service.restore(_book(call), customer_id=customer_id))
 
 
 @blp.route("/<id:customer_id>/changes")
@@ -180,15 +183,18 @@ class CustomerByKey(MethodView):
 
         The call to sync with; safe to repeat, and two first calls at once make one customer. The body is a merge patch over what is
         there. Where its `source_updated_at` is older than the stored one nothing is changed and `Kehu-Stale: true` says so.
+
+        With `match` the id is attached to the customer who has the same e-mail or phone, if there is one without an id of this source.
+        Where they point at several it is 409 `ambiguous_match` with all `candidates`, and nothing is written.
         """
         synced = syncing.upsert(
-            call.unit,
-            call.caller,
+            _book(call),
             key=external_keys.of_path(source, external_id),
             data=body,
             mode=Mode(query["mode"]),
             restore=query["deleted"] is not None,
             precondition=call.precondition,
+            match=query["match"] or (),
         )
         answer = _shown(synced.record, status=HTTPStatus.CREATED if synced.outcome is Outcome.CREATED else HTTPStatus.OK)
         if synced.outcome is Outcome.STALE:
@@ -208,8 +214,12 @@ class CustomerByKey(MethodView):
 
         The customer stays; the id is free again.
         """
-        syncing.detach(call.unit, call.caller, key=external_keys.of_path(source, external_id), precondition=call.precondition)
+        syncing.detach(_book(call), key=external_keys.of_path(source, external_id), precondition=call.precondition)
         return Answer()
+
+
+def _book(call: Write) -> Direct:
+    return Direct(call.unit, call.caller)
 
 
 def _shown(record: CustomerRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:

@@ -1,4 +1,4 @@
-"""Column types that SQLAlchemy has no name for."""
+"""Column types that SQLAlchemy has no name for, and how values become JSON for the database."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import orjson
 from sqlalchemy import DateTime, Numeric, TypeDecorator
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
@@ -13,6 +14,20 @@ from sqlalchemy.types import UserDefinedType
 
 # Aware, and UTC once inside: the connection's time zone is set to it.
 Timestamp = DateTime(timezone=True)
+
+
+_JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+def to_json(value: object) -> str:
+    """JSON as PostgreSQL reads it into rows: times in UTC, bytes as a bytea is written."""
+    return orjson.dumps(value, option=_JSON_OPTIONS, default=_as_bytea).decode()
+
+
+def _as_bytea(value: object) -> str:
+    if not isinstance(value, bytes):
+        raise TypeError
+    return "\\x" + value.hex()
 
 
 class Exact(TypeDecorator[str]):

@@ -21,6 +21,7 @@ from app.web import etags, frame, gate, idempotency, waiting
 from app.web.document import DESCRIPTION, DocumentMixin, Operation, Plugin, described
 from app.web.frame import Read, Write
 from app.web.schemas import ProblemSchema, QuerySchema, Schema, load_body, load_query
+from app.web.streams.operations import StreamsMixin
 
 # Any: views take what their address and schemas give them.
 View = TypeVar("View", bound=Callable[..., Any])
@@ -35,7 +36,7 @@ class Api(DocumentMixin, flask_smorest.Api):  # type: ignore[misc]  # flask_smor
         """`app.web.problems` answers errors; smorest's own handler would drop the headers of 401, 405 and 503."""
 
 
-class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest ships no types
+class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest ships no types
     """One feature's operations."""
 
     def reads(
@@ -44,6 +45,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
         *,
         scope: str | None,
         answer: type[Schema],
+        body: type[Schema] | None = None,
+        body_max_bytes: int | None = None,
         query: type[QuerySchema] | None = None,
         refuses: Sequence[int] = (),
         headers: Sequence[str] = (),
@@ -53,13 +56,18 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
 
         Where the view has nothing yet and the query has `wait`, it is asked again for so many seconds, without a connection in between.
         """
-        operation = Operation(operation_id, scope, HTTPStatus.OK, answer, query=query, refuses=refuses, headers=headers, tagged=tagged)
+        operation = Operation(
+            operation_id, scope, HTTPStatus.OK, answer, body=body, query=query, refuses=refuses, headers=headers, tagged=tagged
+        )
+        body_schema = body() if body is not None else None
         query_schema = query() if query is not None else _NO_QUERY
 
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def run(resource: Any, **arguments: Any) -> Response:
                 caller = frame.admit(scope)
+                if body_schema is not None:
+                    arguments["body"] = load_body(body_schema, gate.read_object(request, frame.runtime().bounds(body_max_bytes)))
                 parameters = load_query(query_schema, gate.read_query(request))
                 if query is not None:
                     arguments["query"] = parameters
@@ -91,6 +99,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
         also: Mapping[HTTPStatus, str] | None = None,
         body: type[Schema] | None = None,
         body_required: bool = True,
+        body_max_bytes: int | None = None,
         query: type[QuerySchema] | None = None,
         refuses: Sequence[int] = (),
         headers: Sequence[str] = (),
@@ -125,7 +134,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
             def run(resource: Any, **arguments: Any) -> Response:
                 caller = frame.admit(scope)
                 here = frame.runtime()
-                sent = gate.read_body(request, here.bounds, taken=body_schema is not None, required=body_required)
+                sent = gate.read_body(request, here.bounds(body_max_bytes), taken=body_schema is not None, required=body_required)
                 if body_schema is not None:
                     arguments["body"] = load_body(body_schema, sent or {})
                 parameters = load_query(query_schema, gate.read_query(request))

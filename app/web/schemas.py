@@ -13,7 +13,7 @@ from marshmallow import ValidationError
 from app.core import limits
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
-from app.web import fields
+from app.web import fields, load
 
 # Any: marshmallow's data and error trees.
 
@@ -120,7 +120,7 @@ def load_query(schema: Schema, data: Mapping[str, str]) -> Any:
 
 def _load(schema: Schema, data: Mapping[str, Any], prefix: str) -> Any:
     try:
-        return schema.load(data)
+        return load.compiled(type(schema))(data)
     except ValidationError as error:
         # Each unknown name is compared with all known ones: a body full of them would keep us busy for seconds.
         raise Invalid(list(islice(_flatten(error.messages, schema, prefix, ()), limits.FAULTS_MAX))) from error

@@ -61,6 +61,16 @@ class Operation:
         return {name: schema["properties"][name]["examples"][0] for name in schema.get("required", ())}
 
     @property
+    def imports(self) -> bool:
+        """Whether the body is a stream of lines, which is no JSON and takes no idempotency key."""
+        return "application/x-ndjson" in self.described.get("requestBody", {}).get("content", {})
+
+    @property
+    def exports(self) -> bool:
+        """Whether the answer is a stream of rows."""
+        return not self.writes and "application/x-ndjson" in self.described["responses"]["200"].get("content", {})
+
+    @property
     def statuses(self) -> set[int]:
         return {int(status) for status in self.described["responses"] if status != "default"}
 
