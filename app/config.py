@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 T = TypeVar("T")
 D = TypeVar("D")
 
-SERVICES = ("customers",)
+SERVICES = ("customers", "contact_history")
 
 # A shorter key could be guessed from one signed cursor.
 _MIN_SECRET_LENGTH = 32

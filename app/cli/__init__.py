@@ -1,10 +1,11 @@
-"""The command line: `kehu serve`, `migrate`, `tokens`, `openapi`; a command a file, and no rule of the service in any of them."""
+"""The command line: `kehu serve`, `migrate`, `tokens`, `metrics` and so on; a command a file, and no rule of the service in any."""
 
 from __future__ import annotations
 
 import click
 
 # Under other names than their files: `app.cli.serve` has to stay the module.
+from app.cli.metrics import metrics as metrics_command
 from app.cli.migrate import migrate as migrate_command
 from app.cli.openapi import openapi as openapi_command
 from app.cli.restored import restored as restored_command
@@ -36,3 +37,4 @@ main.add_command(migrate_command)
 main.add_command(tokens_command)
 main.add_command(openapi_command)
 main.add_command(restored_command)
+main.add_command(metrics_command)

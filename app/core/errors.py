@@ -91,12 +91,12 @@ class NotFound(KehuError):
 
 
 class Gone(KehuError):
-    """The customer was deleted and can be restored."""
+    """The customer, or what `code` says, was deleted and can be restored."""
 
     code = "customer_deleted"
 
-    def __init__(self, *, existing_id: UUID, deleted_at: datetime) -> None:
-        super().__init__(existing_id=existing_id, deleted_at=deleted_at)
+    def __init__(self, code: str | None = None, *, existing_id: UUID, deleted_at: datetime) -> None:
+        super().__init__(code, existing_id=existing_id, deleted_at=deleted_at)
 
 
 class Conflict(KehuError):

@@ -46,7 +46,7 @@ class Direct:
 
     def update(self, before: CustomerRecord, after: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
         values = merging.stored(after)
-        if not queries.update_customer(self.unit, self._caller, change, before.id, known_version=before.version, values=values):
+        if not queries.update_customer(self.unit, self._caller, change, before, values=values):
             # Somebody else wrote it since we read it, or a later transaction than ours did.
             raise Outrun
         # After the row: who waits for an id that is being claimed holds the row that it is for, always in this order.

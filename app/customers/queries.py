@@ -40,6 +40,8 @@ _UPDATE = with_event(
     .where(
         _CUSTOMERS.c.id == bindparam("key"),
         _CUSTOMERS.c.version == bindparam("known_version"),
+        # An interaction in between is no conflict, but the answer would show the metrics and the ETag of before it.
+        _CUSTOMERS.c.metrics_version == bindparam("known_metrics_version"),
         _CUSTOMERS.c.xid <= bindparam("own_xid", type_=_CUSTOMERS.c.xid.type),
     )
     .values({name: bindparam(f"row_{name}", type_=_CUSTOMERS.c[name].type) for name in WRITTEN})
@@ -93,13 +95,11 @@ def insert_customer(unit: UnitOfWork, caller: Caller, change: Change, *, values:
     append_with(unit, caller, change, _INSERT, {f"row_{name}": values[name] for name in INSERTED})
 
 
-def update_customer(
-    unit: UnitOfWork, caller: Caller, change: Change, customer_id: UUID, *, known_version: int, values: Mapping[str, Any]
-) -> bool:
-    """Write the row and its event, and whether the row still had `known_version` and no later writer; its metrics are not touched."""
+def update_customer(unit: UnitOfWork, caller: Caller, change: Change, before: CustomerRecord, *, values: Mapping[str, Any]) -> bool:
+    """Write the row and its event, and whether the row was still as `before` and had no later writer; its metrics are not touched."""
     written = {f"row_{name}": values[name] for name in WRITTEN}
-    condition = {"key": customer_id, "known_version": known_version, "own_xid": values["xid"]}
-    return append_with(unit, caller, change, _UPDATE, {**written, **condition})
+    known = {"known_version": before.version, "known_metrics_version": before.metrics_version}
+    return append_with(unit, caller, change, _UPDATE, {**written, **known, "key": before.id, "own_xid": values["xid"]})
 
 
 def get_customer_id_by_key(db: Connection, source: str, external_id: str) -> UUID | None:

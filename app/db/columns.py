@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import orjson
-from sqlalchemy import DateTime
+from sqlalchemy import DateTime, Numeric, TypeDecorator
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import UserDefinedType
@@ -27,6 +28,19 @@ def _as_bytea(value: object) -> str:
     if not isinstance(value, bytes):
         raise TypeError
     return "\\x" + value.hex()
+
+
+class Exact(TypeDecorator[str]):
+    """A decimal of any length, every digit kept: `numeric` in the database, its text in Python, as it is answered."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+    def process_result_value(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        return None if value is None else format(value, "f")
 
 
 class Xid8(UserDefinedType[int]):

@@ -62,7 +62,13 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Customer deleted",
         "Customer {existing_id} was deleted at {deleted_at}. POST to its `restore` brings it back; a write may say `deleted=restore`.",
     ),
-    "external_id_taken": ("External id taken", "`{source}:{external_id}` stands for customer {existing_id}."),
+    "contact_history_deleted": (
+        "Interaction withdrawn",
+        "Interaction {existing_id} was withdrawn at {deleted_at}. POST to its `restore` brings it back; a write may say `deleted=restore`.",
+    ),
+    "customer_unknown": ("Customer unknown", "The interaction names a customer that there is not; `errors` says where."),
+    "occurred_in_future": ("Not yet", "An interaction lies at most 24 hours ahead: an appointment is none yet."),
+    "external_id_taken": ("External id taken", "`{source}:{external_id}` stands for {existing_id} already."),
     "ambiguous_match": (
         "Ambiguous match",
         "The identifiers point at several customers, so nothing was written. Name one by its id or external id; `candidates` has them all.",

@@ -52,6 +52,15 @@ class Operation:
         return "requestBody" in self.described
 
     @property
+    def least_body(self) -> dict[str, Any] | None:
+        """The smallest body that it takes, made of the document's own examples; None where it takes none."""
+        if not self.takes_body:
+            return None
+        reference = self.described["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        schema = factory.document()["components"]["schemas"][reference.rpartition("/")[2]]
+        return {name: schema["properties"][name]["examples"][0] for name in schema.get("required", ())}
+
+    @property
     def imports(self) -> bool:
         """Whether the body is a stream of lines, which is no JSON and takes no idempotency key."""
         return "application/x-ndjson" in self.described.get("requestBody", {}).get("content", {})

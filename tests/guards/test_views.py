@@ -112,7 +112,7 @@ class TestGate:
     def test_what_is_not_there_is_404(self, api: Api, operation: Operation) -> None:
         address = f"{operation.address}?mode=update" if operation.method == "put" else operation.address
 
-        response = api.request(operation.method.upper(), address, json={} if operation.takes_body else None)
+        response = api.request(operation.method.upper(), address, json=operation.least_body)
 
         assert response.status_code == 404
         assert problem(response)["code"] == "not_found"
