@@ -155,6 +155,7 @@ def _decide(book: Together, item: Item, restore: bool) -> Done:
             book.note_digest(synced.record.id, item.digest)
         return Done(synced.outcome, synced.record.id, synced.record.version)
     if item.customer_id is None:
+        item.precondition.check_absent()
         record = service.create(book, data=item.data, match=item.match)
         return Done(Outcome.CREATED, record.id, record.version)
     before = book.find(item.customer_id)
