@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from flask import Flask
 
 from tests.builders import rows
 from tests.client import Api
+from tests.live import LiveServer
 
 NDJSON = "application/x-ndjson"
 
@@ -69,6 +71,23 @@ def send(api: Api, body: bytes, *, kind: str = NDJSON, **query: str) -> Imported
 def load(api: Api, *lines: Mapping[str, Any], **query: str) -> Imported:
     """An import of `lines`, whose `source` is shop unless they say so."""
     return send(api, ndjson(lines), **{"source": "shop", **query})
+
+
+def post_stream(server: LiveServer, path: str, token: str, body: bytes, *, timeout: float = 60) -> tuple[int, bytes]:
+    """Status and whole answer of an import on a socket of its own; as far as it came where it was cut. Raises OSError."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)
+    try:
+        connection.request("POST", path, body=body, headers={"Authorization": f"Bearer {token}", "Content-Type": NDJSON})
+        response = connection.getresponse()
+        answer = b""
+        try:
+            while piece := response.read1(65_536):
+                answer += piece
+        except (OSError, http.client.HTTPException):
+            pass
+        return response.status, answer
+    finally:
+        connection.close()
 
 
 def export(api: Api, **query: str) -> list[dict[str, Any]]:
