@@ -36,7 +36,8 @@ def find(unit: UnitOfWork, data: Mapping[str, Any], *, create_missing: bool) -> 
 
     Raises Invalid where it names one in both ways, or by an external id that stands for nobody and with `create_missing` not asked for.
     """
-    customer_id, key = data.get("customer_id"), data.get("customer")
+    customer_id, named = data.get("customer_id"), data.get("customer")
+    key = None if named is None else ExternalKey(**named)
     if customer_id is not None and key is not None:
         raise Invalid([FieldFault("/customer", "customer_named_twice", "Name the customer by `customer_id` or by `customer`.")])
     if customer_id is not None:

@@ -11,7 +11,6 @@ from app.contact_history.fields import Amount, Block, Currency
 from app.contact_history.merging import BODY_SEARCHED
 from app.core import limits
 from app.core.search import parse_query
-from app.core.syncing import ExternalKey
 from app.web import fields
 from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema, chosen_fields
 
@@ -67,10 +66,6 @@ class CustomerKeySchema(Schema):
 
     source = fields.Parsed(fields.check_source, {"pattern": f"^[a-z0-9_.-]{{1,{limits.SOURCE_MAX}}}$"}, required=True)
     external_id = fields.Parsed(fields.clean_external_id, {"maxLength": limits.EXTERNAL_ID_MAX}, required=True)
-
-    @marshmallow.post_load
-    def make_key(self, data: dict[str, str], **_: Any) -> ExternalKey:
-        return ExternalKey(**data)
 
 
 class ContactHistoryCreateSchema(_Writable):

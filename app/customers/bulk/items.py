@@ -46,6 +46,7 @@ def of_batch(sent: Any, *, require_version: bool) -> Item | KehuError:
             data=loaded["data"] or {},
             match=loaded["match"] or (),
             precondition=Precondition(versions=None if version is None else frozenset({version}), required=require_version),
+            data_pointer="/data",
         )
     except KehuError as error:
         return error

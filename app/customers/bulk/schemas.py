@@ -60,20 +60,19 @@ class CustomerBatchItemSchema(Schema):
 class CustomerBatchSchema(Schema):
     """Writes, executed in order; a later one sees an earlier one."""
 
-    items = _LooseItems(fields.Part(CustomerBatchItemSchema), least=1, most=limits.BATCH_MAX, required=True)
+    items = _LooseItems(
+        fields.Part(CustomerBatchItemSchema),
+        least=1,
+        most=limits.BATCH_MAX,
+        required=True,
+        metadata={"examples": [[{"op": "upsert", "source": "shopify", "external_id": "1001", "data": {"given_name": "Mei"}}]]},
+    )
 
 
 class CustomerBatchQuerySchema(RestoreQuerySchema):
     atomic = fields.Choice(
         "true", "false", load_default="false", metadata={"default": "false", "description": "`true`: all of them or nothing."}
     )
-
-
-class ItemProblemSchema(AnswerSchema):
-    """What an item of a batch is answered that was refused: a problem document."""
-
-    class Meta(AnswerSchema.Meta):
-        unknown = marshmallow.INCLUDE
 
 
 class CustomerBatchResultSchema(AnswerSchema):
@@ -105,7 +104,13 @@ class LookupItemSchema(Schema):
 
 
 class CustomerLookupSchema(Schema):
-    items = fields.Items(fields.Part(LookupItemSchema), least=1, most=limits.BATCH_MAX, required=True)
+    items = fields.Items(
+        fields.Part(LookupItemSchema),
+        least=1,
+        most=limits.BATCH_MAX,
+        required=True,
+        metadata={"examples": [[{"source": "shopify", "external_id": "1001"}]]},
+    )
 
 
 class CustomerLookupAnswerSchema(AnswerSchema):

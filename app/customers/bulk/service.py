@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +37,8 @@ class Item:
     precondition: Precondition
     # Of the line of an import that this item is made of.
     digest: bytes | None = None
+    # Where in what was sent `data` is: before the pointers to what is wrong with it.
+    data_pointer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ def _one(book: Together, sent: Sent, restore: bool) -> Done | KehuError:
         sent = made
     try:
         return _decide(book, sent, restore)
+    except Invalid as error:
+        return Invalid([replace(fault, pointer=f"{sent.data_pointer}{fault.pointer}") for fault in error.faults], code=error.code)
     except KehuError as error:
         return error
 
@@ -156,6 +160,7 @@ def _decide(book: Together, item: Item, restore: bool) -> Done:
             book.note_digest(synced.record.id, item.digest)
         return Done(synced.outcome, synced.record.id, synced.record.version)
     if item.customer_id is None:
+        item.precondition.check_absent()
         record = service.create(book, data=item.data, match=item.match)
         return Done(Outcome.CREATED, record.id, record.version)
     before = book.find(item.customer_id)
