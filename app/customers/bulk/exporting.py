@@ -1,56 +1,29 @@
-"""Customers as an export shows them: all of one moment, and the place in the feed from which to go on."""
+"""Customers as an export shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from typing import Any
 
 from app.changes import queries as change_queries
 from app.customers import listing
 from app.customers.listing import CustomerFilter
 from app.customers.schemas import CustomerMetricsSchema, CustomerSchema
-from app.db.engines import Snapshot
-from app.web import dump
-from app.web.frame import runtime
+from app.web.bulk import exporting
 from app.web.streams.exporting import Rows
 
-# Any: what the schemas load, and JSON.
+# Any: what the schemas load.
 
-_METRICS = tuple(f"metrics.{name}" for name in CustomerMetricsSchema._declared_fields)
-
-
-class _Customers:
-    """The rows of an export; `close` ends its transaction."""
-
-    def __init__(self, opened: ExitStack, snapshot: Snapshot, narrowed: CustomerFilter, show: dump.Dump) -> None:
-        self._opened = opened
-        self._snapshot = snapshot
-        self._narrowed = narrowed
-        self._show = show
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        show = self._show
-        for block in listing.stream_customers(self._snapshot, narrowed=self._narrowed):
-            for row in block:
-                yield show(row)
-
-    def close(self) -> None:
-        self._opened.close()
+_PARTS = {"metrics": tuple(f"metrics.{name}" for name in CustomerMetricsSchema._declared_fields)}
 
 
 def rows(query: Mapping[str, Any]) -> Rows:
     """What `query` finds, in a snapshot of its own."""
-    here = runtime()
     narrowed = CustomerFilter(**{name: query[name] for name in CustomerFilter.__slots__})
-    with ExitStack() as opened:
-        snapshot = opened.enter_context(here.database.snapshot())
-        with snapshot.watched():
-            position = here.positions.text_of_snapshot(*change_queries.get_snapshot(snapshot.connection))
-        found = _Customers(opened.pop_all(), snapshot, narrowed, dump.selected(CustomerSchema, query["fields_"]))
-    return Rows(found, _columns(query["fields_"]), {"Kehu-Position": position, "Kehu-Snapshot": "yes"})
-
-
-def _columns(names: tuple[str, ...] | None) -> list[str]:
-    shown = names or tuple(CustomerSchema._declared_fields)
-    return [column for name in shown for column in (_METRICS if name == "metrics" else (name,))]
+    return exporting.rows(
+        CustomerSchema,
+        query["fields_"],
+        lambda snapshot: listing.stream_customers(snapshot, narrowed=narrowed),
+        place=change_queries.get_snapshot,
+        parts=_PARTS,
+    )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from app.core import bulk
+from app.core.bulk import Result, Sent
 from app.core.caller import Caller
-from app.core.errors import Invalid, KehuError, NotAllOrNothing
+from app.core.errors import Invalid
 from app.core.preconditions import Precondition
-from app.core.syncing import Done, ExternalKey, Mode, Op, Outcome
+from app.core.syncing import Done, ExternalKey, Op, Outcome
 from app.customers import matching, service, syncing
 from app.customers.book import Book
 from app.customers.bulk import queries
@@ -21,8 +23,6 @@ from app.customers.record import CustomerRecord
 from app.db.unit_of_work import UnitOfWork
 
 # Any: values of a customer's fields.
-
-_MODES = {Op.UPSERT: Mode.UPSERT, Op.CREATE: Mode.CREATE, Op.UPDATE: Mode.UPDATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,6 @@ class Item:
     digest: bytes | None = None
     # Where in what was sent `data` is: before the pointers to what is wrong with it.
     data_pointer: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """A line that alone has made the customer what it is, and is not looked at again: unless an earlier one of the same unit changes the
-    customer first, for which `item` is kept."""
-
-    done: Done
-    item: Callable[[], Item | KehuError]
-
-
-Sent = Item | Unchanged | KehuError
 
 
 def look_up(db: Connection, *, wanted: Sequence[UUID | ExternalKey]) -> list[CustomerRecord | None]:
@@ -74,7 +62,7 @@ def find_synced(db: Connection, *, keys: Collection[ExternalKey]) -> dict[Extern
     return found
 
 
-def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> list[Done | KehuError]:
+def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], restore: bool) -> Sequence[Result]:
     """What became of each item, in order; a later one sees what an earlier one did, and one that is refused leaves nothing behind.
 
     An item that is a KehuError already stays one. With `restore` a deleted customer comes back by a write that meets it.
@@ -84,22 +72,13 @@ def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: b
     return results
 
 
-def decide(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> tuple[Together, list[Done | KehuError]]:
+def decide(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], restore: bool) -> tuple[Together, Sequence[Result]]:
     """As `apply`, with everything left to be written by the book."""
     book = Together(unit, caller, _references(items))
-    return book, [_one(book, item, restore) for item in items]
+    return book, bulk.decide_each(items, decide=lambda item: _decide(book, item, restore), is_written=book.is_written)
 
 
-def apply_all(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> list[Done]:
-    """As `apply`, and raises NotAllOrNothing, with nothing written, where an item is refused."""
-    results = apply(unit, caller, items=items, restore=restore)
-    refused = {index: result for index, result in enumerate(results) if isinstance(result, KehuError)}
-    if refused:
-        raise NotAllOrNothing(refused)
-    return [result for result in results if isinstance(result, Done)]
-
-
-def _references(items: Sequence[Sent]) -> References:
+def _references(items: Sequence[Sent[Item]]) -> References:
     found = References()
     for sent in items:
         # An unchanged one will rarely be looked at; then it is asked for by itself.
@@ -125,24 +104,6 @@ def _refer(found: References, item: Item) -> None:
         return
 
 
-def _one(book: Together, sent: Sent, restore: bool) -> Done | KehuError:
-    if isinstance(sent, KehuError):
-        return sent
-    if isinstance(sent, Unchanged):
-        if not book.is_written(sent.done.id):
-            return sent.done
-        made = sent.item()
-        if isinstance(made, KehuError):
-            return made
-        sent = made
-    try:
-        return _decide(book, sent, restore)
-    except Invalid as error:
-        return Invalid([replace(fault, pointer=f"{sent.data_pointer}{fault.pointer}") for fault in error.faults], code=error.code)
-    except KehuError as error:
-        return error
-
-
 def _decide(book: Together, item: Item, restore: bool) -> Done:
     if item.op is Op.DELETE:
         return _delete(book, item)
@@ -151,7 +112,7 @@ def _decide(book: Together, item: Item, restore: bool) -> Done:
             book,
             key=item.key,
             data=item.data,
-            mode=_MODES[item.op],
+            mode=bulk.MODES[item.op],
             restore=restore,
             precondition=item.precondition,
             match=item.match,
