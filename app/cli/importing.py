@@ -106,7 +106,8 @@ class _Run:
             if results.summary is None:
                 broken = "It ended without an end."
         except Broken as error:
-            broken = f"The connection broke: {error}."
+            # Behind the summary nothing can be lost any more.
+            broken = None if results.summary is not None else f"The connection broke: {error}."
         except OSError as error:
             broken = f"What was refused cannot be written: {error.strerror}."
         except KeyboardInterrupt:

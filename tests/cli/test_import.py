@@ -156,7 +156,8 @@ class TestCsv:
 
         ran = run("import", tmp_path / "all.csv", "--refused", tmp_path / "refused.csv")
         refused = (tmp_path / "refused.csv").read_bytes()
-        (tmp_path / "refused.csv").write_bytes(refused.replace(b"nonsense", b"").replace("\r\n\r\n伟".encode(), b"").replace(short, b"shop;3;;\r\n"))
+        mended = refused.replace(b"nonsense", b"").replace("\r\n\r\n伟".encode(), b"").replace(short, b"shop;3;;\r\n")
+        (tmp_path / "refused.csv").write_bytes(mended)
         again = run("import", tmp_path / "refused.csv")
 
         assert ran.code == 1, ran.told
