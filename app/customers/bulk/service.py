@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from app.core import bulk
 from app.core.bulk import Result, Sent
 from app.core.caller import Caller
-from app.core.errors import Invalid
 from app.core.preconditions import Precondition
 from app.core.syncing import Done, ExternalKey, Op, Outcome
 from app.customers import matching, service, syncing

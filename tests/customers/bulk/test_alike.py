@@ -136,7 +136,7 @@ def _restoring(restore: bool) -> dict[str, str]:
 
 def run(app: Flask, write: Callable[[], Any]) -> tuple[Any, Any]:
     """What `write` is answered over the seeds alone, and what is there afterwards."""
-    execute(app, "TRUNCATE customers, customer_keys, events, idempotency_keys")
+    execute(app, "TRUNCATE contact_history, contact_history_keys, customers, customer_keys, events, idempotency_keys")
     insert_customers(app, SEEDED)
     answers = write()
     return answers, state(app)
