@@ -45,7 +45,7 @@ def service(url: str) -> Iterator[LiveServer]:
 def caller(url: str, service: LiveServer) -> Iterator[Caller]:
     app = create_app(config_for(url))
     with app.extensions["kehu"].database.engine.connect() as connection:
-        connection.exec_driver_sql("TRUNCATE customers, customer_keys, events, idempotency_keys, tokens")
+        connection.exec_driver_sql(f"TRUNCATE {TABLES}")
     yield Caller(service, make_token(app, "*"))
     app.extensions["kehu"].database.close()
 
