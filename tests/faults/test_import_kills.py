@@ -17,7 +17,7 @@ from app.core import limits
 from app.db.embedded import Server
 from app.factory import create_app
 from tests.client import make_token
-from tests.conftest import config_for, new_database
+from tests.conftest import TABLES, config_for, new_database
 from tests.customers.bulk.calls import ndjson, post_stream
 from tests.faults.calls import Caller, session, wait_until
 from tests.live import LiveServer
