@@ -179,8 +179,9 @@ def _extremes(names: tuple[str, ...]) -> Select[Any]:
 
 
 def _read_metered(row: Row[Any]) -> Metered:
-    customer_id, deleted_at, version, metrics_version, xid, *values = row
-    return Metered(customer_id, deleted_at, version, metrics_version, xid, Metrics(*values))
+    values = row._mapping
+    metrics = Metrics(**{name: values[name] for name in _NAMES})
+    return Metered(metrics=metrics, **{column.name: values[column.name] for column in _STATE})
 
 
 def _read_recount(row: Row[Any]) -> Recount:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from app.core.ids import new_id
 from app.core.syncing import ExternalKey
 
 # Any: values of an interaction's fields.
+
+_TOLD_VALUES = attrgetter(*TOLD)
 
 
 def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer: str = "", own: ExternalKey | None = None) -> EntryRecord:
@@ -34,7 +37,7 @@ def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer:
         deleted_at=None,
         xid=unit.xid,
     )
-    told = {name: getattr(record, name) for name in TOLD}
+    told = dict(zip(TOLD, _TOLD_VALUES(record), strict=True))
     book.insert(record, Change("contact_history.created", subject(record.id), None, told, TOLD), own=own)
     return record
 

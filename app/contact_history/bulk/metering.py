@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from app.changes.log import Change
 from app.contact_history import metering, metrics
 from app.contact_history.bulk import metric_queries
 from app.contact_history.metric_queries import Metered
-from app.contact_history.metrics import Metrics
-from app.contact_history.record import EntryRecord
+from app.contact_history.metrics import Fact, Metrics
 from app.customers.record import CustomerRecord
 from app.db.unit_of_work import UnitOfWork
 
@@ -21,9 +20,11 @@ def metered(customer: CustomerRecord) -> Metered:
     return Metered(customer.id, customer.deleted_at, customer.version, customer.metrics_version, customer.xid, values)
 
 
-def change(unit: UnitOfWork, customers: Mapping[UUID, Metered], written: Iterable[tuple[EntryRecord | None, EntryRecord]]) -> list[Change]:
-    """Write what follows for locked `customers` from what is `written` already (before, after); the events, one for each that changed."""
-    facts = metering.net(written)
+def change(
+    unit: UnitOfWork, customers: Mapping[UUID, Metered], facts: Mapping[UUID, tuple[Collection[Fact], Collection[Fact]]]
+) -> list[Change]:
+    """Write what follows for locked `customers` from facts that are gone and that have come, all of it written already; the events, one for
+    each customer that changed."""
     drafts = {
         customer_id: metrics.draft(customers[customer_id].metrics, gone=gone, come=come) for customer_id, (gone, come) in facts.items()
     }

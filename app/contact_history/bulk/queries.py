@@ -137,15 +137,23 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, tuple[UUID, UUID]]) ->
     return taken
 
 
-def insert_entries(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        db.execute(_INSERT, {"rows": to_json(rows)})
+def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> str:
+    """What `insert_entries` takes: without what is null, which are most columns of most rows."""
+    return to_json([{name: value for name, value in row.items() if value is not None} for row in rows])
 
 
-def update_entries(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What `update_entries` takes."""
+    return to_json(rows)
+
+
+def insert_entries(db: Connection, rows: str) -> None:
+    db.execute(_INSERT, {"rows": rows})
+
+
+def update_entries(db: Connection, rows: str) -> None:
     """Write rows that this transaction has locked."""
-    if rows:
-        db.execute(_UPDATE, {"rows": to_json(rows)})
+    db.execute(_UPDATE, {"rows": rows})
 
 
 def take_out_entries(db: Connection, entries: Collection[EntryRecord]) -> None:

@@ -14,9 +14,11 @@ from uuid import UUID
 
 from app.changes import log
 from app.changes.log import Change
-from app.contact_history import merging, metric_queries
-from app.contact_history.bulk import metering, queries
+from app.contact_history import merging, metering, metric_queries
+from app.contact_history.bulk import metering as bulk_metering
+from app.contact_history.bulk import queries
 from app.contact_history.metric_queries import Metered
+from app.contact_history.metrics import Fact
 from app.contact_history.record import EntryRecord, FoundEntry
 from app.core.caller import Caller
 from app.core.errors import Conflict, Outrun
@@ -54,6 +56,19 @@ class Footprint:
     customer_keys: frozenset[ExternalKey]
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Rows as they are sent, those that are there as they were read, events, facts by customer, and customers to be made."""
+
+    changed: list[EntryRecord]
+    moved: list[EntryRecord]
+    inserts: str | None
+    updates: str | None
+    events: Mapping[str, Any]
+    facts: Mapping[UUID, tuple[list[Fact], list[Fact]]]
+    customers: tuple[customers.Together, dict[UUID, Metered]] | None
+
+
 class Together:
     """A Book in memory. What was not foreseen in its references is asked for one by one; nothing is written before `write`."""
 
@@ -77,6 +92,7 @@ class Together:
         self._written: dict[UUID, EntryRecord] = {}
         # Of an interaction that one line of an import alone has made what it is.
         self._digests: dict[UUID, bytes] = {}
+        self._prepared: _Prepared | None = None
         self._read(references)
 
     def find(self, entry_id: UUID, *, beside: UUID | None = None) -> FoundEntry | None:
@@ -146,25 +162,47 @@ class Together:
             return None
         return Footprint(frozenset(self._written), frozenset(self._moved_keys()), frozenset(self._made.values()))
 
+    def prepare(self) -> None:
+        """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
+        changed = {entry_id: before for entry_id in self._written if (before := self._stored.get(entry_id)) is not None}
+        moved = {entry_id: before for entry_id, before in changed.items() if self._written[entry_id].customer_id != before.customer_id}
+        rows = {entry_id: self._row(record) for entry_id, record in self._written.items()}
+        inserts = [row for entry_id, row in rows.items() if entry_id not in changed or entry_id in moved]
+        updates = [rows[entry_id] for entry_id in changed if entry_id not in moved]
+        self._prepared = _Prepared(
+            changed=list(changed.values()),
+            moved=list(moved.values()),
+            inserts=queries.rows_to_insert(inserts) if inserts else None,
+            updates=queries.rows_to_update(updates) if updates else None,
+            events=log.written(self.unit, self._caller, self._changes),
+            facts=metering.net((self._stored.get(entry_id), after) for entry_id, after in self._written.items()),
+            customers=self._customers_to_make(),
+        )
+
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote what was decided upon since it was read."""
         if not self._changes:
             return
+        if self._prepared is None:
+            self.prepare()
+        prepared = self._prepared
+        assert prepared is not None
         db = self.unit.connection
         # Customers before their interactions, and rows before keys, as everywhere.
         metered = self._lock_customers()
-        made = self._make_customers()
-        changed = {entry_id: before for entry_id in self._written if (before := self._stored.get(entry_id)) is not None}
-        self._check_versions(changed.values())
+        if prepared.customers is not None:
+            book, made = prepared.customers
+            book.write()
+            metered |= made
+        self._check_versions(prepared.changed)
         self._exchange_keys()
-        moved = {entry_id: before for entry_id, before in changed.items() if self._written[entry_id].customer_id != before.customer_id}
-        queries.take_out_entries(db, moved.values())
-        rows = {entry_id: self._row(record) for entry_id, record in self._written.items()}
-        queries.insert_entries(db, [row for entry_id, row in rows.items() if entry_id not in changed or entry_id in moved])
-        queries.update_entries(db, [rows[entry_id] for entry_id in changed if entry_id not in moved])
-        pairs = [(self._stored.get(entry_id), after) for entry_id, after in self._written.items()]
-        self._changes += metering.change(self.unit, metered | made, pairs)
-        log.append(self.unit, self._caller, self._changes)
+        queries.take_out_entries(db, prepared.moved)
+        if prepared.inserts is not None:
+            queries.insert_entries(db, prepared.inserts)
+        if prepared.updates is not None:
+            queries.update_entries(db, prepared.updates)
+        log.append_written(self.unit, prepared.events)
+        log.append(self.unit, self._caller, bulk_metering.change(self.unit, metered, prepared.facts))
 
     def _read(self, references: References) -> None:
         self._ask_for_keys(references.keys)
@@ -243,19 +281,18 @@ class Together:
                 raise Outrun
         return locked
 
-    def _make_customers(self) -> dict[UUID, Metered]:
+    def _customers_to_make(self) -> tuple[customers.Together, dict[UUID, Metered]] | None:
         if not self._made:
-            return {}
+            return None
         book = customers.Together(self.unit, self._caller, customers.References(keys=set(self._made.values())))
         made = {}
         for customer_id, key in self._made.items():
             if book.find_id(key) is not None:
                 # Made by somebody else since we looked.
                 raise Outrun
-            record = customer_writing.create_known_by(book, key, customer_id=customer_id)
-            made[customer_id] = metering.metered(record)
-        book.write()
-        return made
+            made[customer_id] = bulk_metering.metered(customer_writing.create_known_by(book, key, customer_id=customer_id))
+        book.prepare()
+        return book, made
 
     def _check_versions(self, changed: Collection[EntryRecord]) -> None:
         locked = queries.lock_versions(self.unit.connection, [before.id for before in changed])
@@ -272,4 +309,6 @@ class Together:
             raise Outrun
 
     def _row(self, record: EntryRecord) -> dict[str, Any]:
-        return merging.stored(record) | {"synced_digest": self._digests.get(record.id)}
+        row = merging.stored(record)
+        row["synced_digest"] = self._digests.get(record.id)
+        return row

@@ -48,6 +48,9 @@ class Book(Protocol[F]):
     def has_met(self, other: F) -> bool:
         """Whether anything that was looked at is of `other`'s making."""
 
+    def prepare(self) -> None:
+        """Make what `write` sends: the part of writing that needs no turn."""
+
     def write(self) -> None: ...
 
     def footprint(self) -> F | None:
@@ -150,11 +153,13 @@ class _Chunk:
                 # A repeat locks what it reads: before its turn it could hold what the chunk before is waiting for, and wait for that one.
                 wait(None)
             book, results = self._feature.decide(unit, self._call.caller, sent)
+            book.prepare()
+            left = book.footprint()
             wait(book)
             book.write()
             if self._is_dry:
                 raise _DryRun(results)
-            return results, self._call.position(unit), book.footprint()
+            return results, self._call.position(unit), left
 
         repeats = 0
         while True:
