@@ -59,11 +59,12 @@ def lines(path: Path) -> Iterator[bytes]:
 def send(path: Path, server: str, token: str) -> int:
     """Send all, then read the results; whoever wants to follow them reads while he sends."""
     address = urllib.parse.urlsplit(server)
-    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port or 80, timeout=60)
+    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+    connection = kinds[address.scheme](address.hostname or "127.0.0.1", address.port, timeout=60)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
     began = time.monotonic()
     # Without a length: http.client sends the lines in chunks as they come.
-    connection.request("POST", "/v1/customers/import?report=errors", lines(path), headers)
+    connection.request("POST", f"{address.path.rstrip('/')}/v1/customers/import?report=errors", lines(path), headers)
     answer = connection.getresponse()
     results = answer.read().decode().splitlines()
     seconds = time.monotonic() - began

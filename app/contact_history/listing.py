@@ -6,7 +6,7 @@ them. Their customer's row does, which the join by its key asks for; both lie on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -83,7 +83,7 @@ def list_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFil
     return db.execute(_page(_of_the_living(select(*queries.COLUMNS), customer_id), narrowed, order).limit(count)).all()
 
 
-def stream_entries(snapshot: Snapshot, *, customer_id: UUID | None, narrowed: EntryFilter) -> Iterator[Sequence[Row[Any]]]:
+def stream_entries(snapshot: Snapshot, *, customer_id: UUID | None, narrowed: EntryFilter) -> Generator[Sequence[Row[Any]], None, None]:
     """All of `list_entries`, by id, some at a time."""
     statement = _of_the_living(select(*queries.COLUMNS), customer_id).where(*_conditions(narrowed))
     return snapshot.blocks(statement.order_by(_ENTRIES.c.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -62,11 +62,12 @@ def list_customers(db: Connection, *, narrowed: CustomerFilter, order: CustomerO
     return db.execute(paged.limit(count)).all()
 
 
-def stream_customers(snapshot: Snapshot, *, narrowed: CustomerFilter) -> Iterator[Sequence[Row[Any]]]:
+def stream_customers(snapshot: Snapshot, *, narrowed: CustomerFilter) -> Generator[Sequence[Row[Any]], None, None]:
     """All rows, by id, some at a time."""
     with snapshot.watched():
         statement = _narrow(select(*queries.COLUMNS), snapshot.connection, narrowed)
-    return iter(()) if statement is None else snapshot.blocks(statement.order_by(Customer.id))
+    if statement is not None:
+        yield from snapshot.blocks(statement.order_by(Customer.id))
 
 
 def count_customers(db: Connection, *, narrowed: CustomerFilter) -> int:

@@ -48,8 +48,8 @@ def _compile(schema: Schema, getter: Callable[..., Callable[[Any], Any]]) -> Dum
     sources = {name: field.attribute or name for name, field in schema.dump_fields.items() if name not in same_row}
     nested = {name: found for name in sources if (found := _inner(schema.dump_fields[name])) is not None}
     names = tuple(sources)
-    # One name more than there is, since a getter of a single name gives no tuple.
-    read = getter(*sources.values(), *list(sources.values())[:1])
+    # One name more than there is, since a getter of a single name gives no tuple; and of none there is no getter.
+    read = getter(*sources.values(), *list(sources.values())[:1]) if sources else lambda _: ()
 
     def dump(row: Any) -> dict[str, Any]:
         values = dict(zip(names, read(row), strict=False))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -16,21 +16,20 @@ from app.web.streams.exporting import Rows
 
 # Any: columns of rows, and JSON.
 
-Read = Callable[[Snapshot], Iterator[Sequence[Row[Any]]]]
+Read = Callable[[Snapshot], Generator[Sequence[Row[Any]], None, None]]
 
 
 class _Rows:
-    """The rows of an export; `close` ends its transaction."""
+    """The rows of an export; `close` closes the cursor, then the transaction that it is of."""
 
-    def __init__(self, opened: ExitStack, snapshot: Snapshot, read: Read, show: dump.Dump) -> None:
+    def __init__(self, opened: ExitStack, blocks: Iterator[Sequence[Row[Any]]], show: dump.Dump) -> None:
         self._opened = opened
-        self._snapshot = snapshot
-        self._read = read
+        self._blocks = blocks
         self._show = show
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         show = self._show
-        for block in self._read(self._snapshot):
+        for block in self._blocks:
             for row in block:
                 yield show(row)
 
@@ -55,6 +54,7 @@ def rows(
         snapshot = opened.enter_context(here.database.snapshot())
         with snapshot.watched():
             position = here.positions.text_of_snapshot(*place(snapshot.connection))
-        found = _Rows(opened.pop_all(), snapshot, read, dump.selected(kind, names))
+        blocks = opened.enter_context(closing(read(snapshot)))
+        found = _Rows(opened.pop_all(), blocks, dump.selected(kind, names))
     columns = [column for name in names or tuple(kind._declared_fields) for column in (parts or {}).get(name, (name,))]
     return Rows(found, columns, {"Kehu-Position": position, "Kehu-Snapshot": "yes"})

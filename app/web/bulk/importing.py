@@ -15,7 +15,7 @@ from app.core.syncing import Done, ExternalKey
 from app.db import failures
 from app.db.unit_of_work import UnitOfWork
 from app.web.bulk import items
-from app.web.streams.lines import Apply, Line, LineResult
+from app.web.streams.lines import Apply, Line, LineResult, Position
 from app.web.streams.operations import Import
 from app.web.streams.turns import Turn
 
@@ -86,7 +86,7 @@ class _Met(Exception):
 def writer(call: Import, query: Mapping[str, Any], feature: Feature[ItemT, F]) -> Apply:
     """Writes one chunk after the other; `query` is what a `SyncImportQuerySchema` loads."""
 
-    def apply(lines: Sequence[Line], turn: Turn[F]) -> tuple[Sequence[LineResult], str | None]:
+    def apply(lines: Sequence[Line], turn: Turn[F]) -> tuple[Sequence[LineResult], Position | None]:
         chunk = _Chunk(call, query, feature, lines, turn)
         results, position = chunk.write()
         request_id = call.request_id
@@ -103,22 +103,27 @@ class _Chunk:
         self._call = call
         self._feature = feature
         self._is_dry = query["dry_run"] == "true"
+        # Who matches takes turns with all others who match, by locks that last as long as the transaction. A chunk that was decided ahead
+        # would hold them while it waits for the one before, which may have to take them once more.
+        self._may_be_ahead = not query.get("match")
         self._lines = lines
         self._turn = turn
         self.keys = [items.key_of_line(line.data or {}, source=query["source"]) for line in lines]
         self._digests = [items.digest_of_line(line, source=query["source"]) for line in lines]
 
-    def write(self) -> tuple[Sequence[Result], str | None]:
+    def write(self) -> tuple[Sequence[Result], Position | None]:
         """The results, and the position of the last event; everything is committed, in its turn."""
         try:
-            results, position, left = self._try(is_ahead=True)
+            results, position, left = self._try(is_ahead=self._may_be_ahead)
         except _Met:
             # From the beginning: what the chunk before has written is there now, and nothing of the stream is under way before us.
             results, position, left = self._try(is_ahead=False)
         self._turn.leave(left)
         return results, position
 
-    def _try(self, *, is_ahead: bool) -> tuple[Sequence[Result], str | None, Any]:
+    def _try(self, *, is_ahead: bool) -> tuple[Sequence[Result], Position | None, Any]:
+        if not is_ahead:
+            self._turn.wait()
         known = self._find_synced()
         sent = [self._sent(*each) for each in zip(self._lines, self._digests, known, strict=True)]
         unchanged = [one for one in sent if isinstance(one, Unchanged)]
@@ -147,8 +152,8 @@ class _Chunk:
 
         return Unchanged(known[0], item) if known is not None and known[1] == digest else item()
 
-    def _write(self, sent: Sequence[Sent[Any]], wait: Callable[[Book[Any] | None], None]) -> tuple[Sequence[Result], str | None, Any]:
-        def work(unit: UnitOfWork) -> tuple[Sequence[Result], str | None, Any]:
+    def _write(self, sent: Sequence[Sent[Any]], wait: Callable[[Book[Any] | None], None]) -> tuple[Sequence[Result], Position | None, Any]:
+        def work(unit: UnitOfWork) -> tuple[Sequence[Result], Position | None, Any]:
             if unit.contended:
                 # A repeat locks what it reads: before its turn it could hold what the chunk before is waiting for, and wait for that one.
                 wait(None)
@@ -159,7 +164,7 @@ class _Chunk:
             book.write()
             if self._is_dry:
                 raise _DryRun(results)
-            return results, self._call.position(unit), left
+            return results, unit.position, left
 
         repeats = 0
         while True:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import errno
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from flask import Request
@@ -31,11 +31,18 @@ _log = logs.get(__name__)
 _PIECE_BYTES = 65_536
 
 
+class ClosableRows(Protocol):
+    """Rows as they are dumped, and what was opened for them."""
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]: ...
+    def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Rows:
-    """What an export gives: rows as they are dumped, which are closed at the end where they can be."""
+    """What an export gives."""
 
-    rows: Iterable[Mapping[str, Any]]
+    rows: ClosableRows
     # Names of members, `a.b` for a member of a member: the columns of CSV, in their order.
     columns: Sequence[str]
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -50,12 +57,12 @@ def begin(rows: Rows, kind: Kind, place: Place, request: Request) -> Answering:
     try:
         first = next(pieces, b"")
     except BaseException:
-        _close(rows.rows)
+        rows.rows.close()
         raise
-    return Answering(_or_cut(chain((first,), pieces), rows, request), place, None)
+    return Answering(_or_cut(chain((first,), pieces), request), place, rows.rows)
 
 
-def _or_cut(pieces: Iterator[bytes], rows: Rows, request: Request) -> Iterator[bytes]:
+def _or_cut(pieces: Iterator[bytes], request: Request) -> Iterator[bytes]:
     """`pieces`; where they fail the connection is cut, since an end like any other would pass for the whole."""
     try:
         yield from pieces
@@ -67,14 +74,6 @@ def _or_cut(pieces: Iterator[bytes], rows: Rows, request: Request) -> Iterator[b
         outgoing.cut(request)
         # What the server takes for a client that is gone: nothing more is sent, and nothing more to be said about it.
         raise BrokenPipeError(errno.EPIPE, "the export failed") from None
-    finally:
-        _close(rows.rows)
-
-
-def _close(rows: object) -> None:
-    close = getattr(rows, "close", None)
-    if close is not None:
-        close()
 
 
 def _ndjson(rows: Rows) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ A thread of its own reads and parses while the database writes the chunk before:
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from http import HTTPStatus
@@ -24,8 +24,8 @@ from app.web.context import current_request_id
 from app.web.problems import HttpProblem
 from app.web.streams import stopping, turns
 from app.web.streams.conveyor import Conveyor
-from app.web.streams.lines import Apply, Line, LineResult
-from app.web.streams.turns import Turn
+from app.web.streams.lines import Apply, Line, LineResult, Position
+from app.web.streams.turns import Forsaken, Turn
 
 _log = logs.get(__name__)
 
@@ -33,7 +33,7 @@ _log = logs.get(__name__)
 _LOOK_SECONDS = 0.5
 
 
-def run(lines: Iterable[Sequence[Line]], apply: Apply, report_all: bool) -> Iterator[bytes]:
+def run(lines: Iterable[Sequence[Line]], apply: Apply, position_text: Callable[[Position], str], *, report_all: bool) -> Iterator[bytes]:
     """The answer, in pieces of whole lines: results in the order of the lines, and at the end the summary.
 
     `lines` comes in blocks, as they arrive; where it ends early it raises Broken. Closing the iterator ends the reading too.
@@ -41,31 +41,32 @@ def run(lines: Iterable[Sequence[Line]], apply: Apply, report_all: bool) -> Iter
     request_id = current_request_id()
     tally = _Tally()
     ended: KehuError | HttpProblem | None = None
-    # The first line of which is not known that it is there for good.
-    line = 0
+    more = True
     with Conveyor(lines) as conveyor, _Chunks(apply, request_id) as chunks:
-        while ended is None:
+        while more or not chunks.are_done:
             try:
-                more = not stopping.process.requested and _fill(chunks, conveyor)
+                more = more and not stopping.process.requested and _fill(chunks, conveyor)
                 results = chunks.next_results(tally)
+            except Forsaken:
+                # The one before it said why.
+                continue
             except Exception as error:  # noqa: BLE001  # whatever it is, the answer has begun, and has to say where it stopped
-                ended = _meaning(error)
-                line = chunks.first_line
+                ended = ended or _meaning(error)
+                more = False
             else:
                 if piece := b"".join(_shown(result) for result in results if report_all or result.outcome is Outcome.FAILED):
                     yield piece
-                if not more and chunks.are_done:
-                    break
-    if ended is None and stopping.process.requested and not conveyor.is_over:
-        ended = HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "server_stopping")
+        # Asked here, since leaving ends the reading too.
+        if ended is None and stopping.process.requested and not conveyor.is_over:
+            ended = HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "server_stopping")
     if ended is None and conveyor.broken is not None:
         ended = conveyor.broken.problem
         if ended is None:
             # The client is gone: nobody is left to be told.
             return
     if ended is not None:
-        yield _ended(ended, line or conveyor.next_line, request_id)
-    yield tally.summary()
+        yield _ended(ended, chunks.failed_at or conveyor.next_line, request_id)
+    yield tally.summary(position_text)
 
 
 def _fill(chunks: _Chunks, conveyor: Conveyor) -> bool:
@@ -87,10 +88,10 @@ class _Chunks:
         self._apply = apply
         self._request_id = request_id
         self._pool = ThreadPoolExecutor(turns.CHUNKS, thread_name_prefix="import-writer")
-        self._under_way: deque[tuple[Sequence[Line], Future[tuple[Sequence[LineResult], str | None]]]] = deque()
+        self._under_way: deque[tuple[Sequence[Line], Future[tuple[Sequence[LineResult], Position | None]]]] = deque()
         self._last: Turn[Any] | None = None
-        # Of the chunk whose results were asked for last.
-        self.first_line = 0
+        # The first line of the first chunk that was not written; 0 where all were.
+        self.failed_at = 0
 
     def __enter__(self) -> _Chunks:
         return self
@@ -109,16 +110,26 @@ class _Chunks:
     def begin(self, chunk: Sequence[Line]) -> None:
         turn: Turn[Any] = Turn(self._last)
         self._last = turn
-        # With what logs say of the request.
-        self._under_way.append((chunk, self._pool.submit(copy_context().run, _write, chunk, self._apply, turn, self._request_id)))
+        try:
+            # With what logs say of the request.
+            writing = self._pool.submit(copy_context().run, _write, chunk, self._apply, turn, self._request_id)
+        except RuntimeError:
+            # No thread to be had.
+            self.failed_at = chunk[0].number
+            raise
+        self._under_way.append((chunk, writing))
 
     def next_results(self, tally: _Tally) -> Sequence[LineResult]:
         """Those of the oldest chunk, once it is there for good; none where none is under way. Raises what kept it from being written."""
         if not self._under_way:
             return ()
         chunk, writing = self._under_way.popleft()
-        self.first_line = chunk[0].number
-        results, position = writing.result()
+        try:
+            results, position = writing.result()
+        except Exception:
+            # The oldest comes first, so that of those that failed the first one stands.
+            self.failed_at = min(self.failed_at or chunk[0].number, chunk[0].number)
+            raise
         tally.add(results, position)
         return results
 
@@ -128,20 +139,23 @@ class _Tally:
 
     def __init__(self) -> None:
         self.read = 0
-        self.position: str | None = None
+        self.position: Position | None = None
         self.outcomes: Counter[Outcome] = Counter()
 
-    def add(self, results: Sequence[LineResult], position: str | None) -> None:
+    def add(self, results: Sequence[LineResult], position: Position | None) -> None:
         self.read += len(results)
         self.outcomes.update(result.outcome for result in results)
-        self.position = position or self.position
+        # Of two chunks under way the later may have the earlier transaction: the place behind all of them is the greatest.
+        if position is not None:
+            self.position = max(position, self.position or position)
 
-    def summary(self) -> bytes:
+    def summary(self, position_text: Callable[[Position], str]) -> bytes:
         counts = {outcome.value: self.outcomes[outcome] for outcome in Outcome}
-        return orjson.dumps({"summary": {"read": self.read, **counts, "position": self.position}}, option=orjson.OPT_APPEND_NEWLINE)
+        position = None if self.position is None else position_text(self.position)
+        return orjson.dumps({"summary": {"read": self.read, **counts, "position": position}}, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _write(chunk: Sequence[Line], apply: Apply, turn: Turn[Any], request_id: str) -> tuple[Sequence[LineResult], str | None]:
+def _write(chunk: Sequence[Line], apply: Apply, turn: Turn[Any], request_id: str) -> tuple[Sequence[LineResult], Position | None]:
     """A result for each line of `chunk`, in their order; those that could not be read are no business of the feature's."""
     try:
         refused = [_refused(line, request_id) for line in chunk if line.fault is not None]

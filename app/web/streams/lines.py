@@ -42,9 +42,12 @@ class LineResult:
     problem: dict[str, Any] | None = None
 
 
-# Writes the lines of one chunk in one unit of work, in its turn. Returns a result for each, and the text of the last event's position, None
-# where nothing was written. What it raises ends the stream: nothing of the chunk is there then, as far as is known. Called in threads.
-Apply = Callable[[Sequence[Line], Turn[Any]], tuple[Sequence[LineResult], str | None]]
+# `(epoch, xid, id)` of an event.
+Position = tuple[int, int, int]
+
+# Writes the lines of one chunk in one unit of work, in its turn. Returns a result for each, and the last event's position, None where
+# nothing was written. What it raises ends the stream: nothing of the chunk is there then, as far as is known. Called in threads.
+Apply = Callable[[Sequence[Line], Turn[Any]], tuple[Sequence[LineResult], Position | None]]
 
 
 class Broken(Exception):

@@ -54,10 +54,6 @@ class Import:
 
         return unit_of_work.run(self.here.database, time.monotonic() + _CHUNK_SECONDS, patiently)
 
-    def position(self, unit: UnitOfWork) -> str | None:
-        """The text of the place in the feed of the last event of `unit`."""
-        return None if unit.position is None else self.here.positions.text(unit.position)
-
 
 @dataclass(slots=True)
 class Export:
@@ -99,8 +95,9 @@ class StreamsMixin:
                 with places.taken(frame.runtime().streams) as place:
                     apply = view(resource, call, query=parameters, **arguments)
                     lines = incoming.begin(request, kind, known, seconds=frame.runtime().config.stream_timeout)
-                    pieces = importing.run(lines, apply, report_all=parameters["report"] == "all")
-                    return _streamed(outgoing.Answering(pieces, place, outgoing.of_request(request)), Kind.NDJSON, {})
+                    positions = frame.runtime().positions
+                    pieces = importing.run(lines, apply, positions.text, report_all=parameters["report"] == "all")
+                    return _streamed(outgoing.Answering(pieces, place, lines, outgoing.of_request(request)), Kind.NDJSON, {})
 
             return documents.of_import(described(self, run, operation), line)  # type: ignore[return-value]  # the same view, wrapped
 

@@ -17,7 +17,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
 
 from flask import Request
 
@@ -162,12 +163,20 @@ class Outgoing:
         return next((found for _, found in poll.poll(seconds * 1000)), 0)
 
 
+class Held(Protocol):
+    """What a stream has opened."""
+
+    def close(self) -> None: ...
+
+
 class Answering:
     """The pieces of an answer; closing it, which whoever sends does at the end whatever happens, gives back all that it held."""
 
-    def __init__(self, pieces: Iterator[bytes], place: Place, outgoing: Outgoing | None = None) -> None:
+    def __init__(self, pieces: Iterator[bytes], place: Place, held: Held, outgoing: Outgoing | None = None) -> None:
         self._pieces = pieces
         self._place = place
+        # Closed here and not by the pieces alone: an iterator that was never begun closes nothing.
+        self._held = held
         self._outgoing = outgoing
 
     def __iter__(self) -> Iterator[bytes]:
@@ -177,14 +186,14 @@ class Answering:
         return next(self._pieces)
 
     def close(self) -> None:
-        try:
+        with ExitStack() as last:
+            last.callback(self._place.leave)
+            if self._outgoing is not None:
+                last.callback(self._outgoing.close)
+            last.callback(self._held.close)
             close = getattr(self._pieces, "close", None)
             if close is not None:
-                close()
-        finally:
-            if self._outgoing is not None:
-                self._outgoing.close()
-            self._place.leave()
+                last.callback(close)
 
 
 def of_request(request: Request) -> Outgoing | None:

@@ -13,6 +13,7 @@ from uuid import UUID
 from flask import Flask, Response
 from flask.views import MethodView
 
+from app.changes.positions import Positions
 from app.config import Config
 from app.core import limits
 from app.core.caller import Caller
@@ -20,7 +21,7 @@ from app.core.errors import Unavailable
 from app.web import api, converters, docs, edge, fields, frame, problems
 from app.web.schemas import QuerySchema, Schema
 from app.web.streams.exporting import Rows
-from app.web.streams.lines import Apply, Line, LineResult, Outcome
+from app.web.streams.lines import Apply, Line, LineResult, Outcome, Position
 from app.web.streams.operations import Export, Import
 from app.web.streams.schemas import ImportQuerySchema
 from app.web.streams.turns import Turn
@@ -32,6 +33,9 @@ chunks: list[list[Line]] = []
 keeps = True
 
 blp = api.Blueprint("things", __name__, url_prefix="/v1/things", description="Things")
+
+
+POSITIONS = Positions("of no use beyond these tests")
 
 
 class PartSchema(Schema):
@@ -68,7 +72,7 @@ class Imported(MethodView):
     def post(self, call: Import, query: dict[str, Any]) -> Apply:
         """Import things"""
 
-        def apply(chunk: Sequence[Line], turn: Turn[Any]) -> tuple[Sequence[LineResult], str | None]:
+        def apply(chunk: Sequence[Line], turn: Turn[Any]) -> tuple[Sequence[LineResult], Position | None]:
             turn.wait()
             time.sleep(query["pause"])
             numbers = [line.number for line in chunk]
@@ -79,7 +83,7 @@ class Imported(MethodView):
             if keeps:
                 chunks.append(list(chunk))
             turn.leave(None)
-            return [_result(line) for line in chunk], f"after {chunk[-1].number}"
+            return [_result(line) for line in chunk], (1, 1, chunk[-1].number)
 
         return apply
 
@@ -122,7 +126,7 @@ def create_app(*, threads: int = 4, stream_timeout: float = 30.0) -> Flask:
         config=config,
         database=None,  # type: ignore[arg-type]  # nothing asks it
         look_up=_look_up,
-        positions=None,  # type: ignore[arg-type]  # nothing asks them
+        positions=POSITIONS,
         cursors=None,  # type: ignore[arg-type]  # as above
         keys=None,  # type: ignore[arg-type]  # as above
         waiters=threading.Semaphore(1),

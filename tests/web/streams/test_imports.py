@@ -6,6 +6,7 @@ import gzip
 
 import pytest
 
+from app.changes.positions import Place
 from app.core import limits
 from tests.web.streams import feature
 from tests.web.streams.calls import CSV, NDJSON, Things, data, problem_of, results
@@ -140,7 +141,7 @@ class TestNdjson:
         }
         assert lines[1]["status"] == lines[1]["problem"]["status"] == 400
         assert list(summary) == ["read", "created", "updated", "unchanged", "stale", "deleted", "failed", "position"]
-        assert summary["position"] == "after 1"
+        assert feature.POSITIONS.read(summary["position"]) == Place(1, 1, 1)
 
     @pytest.mark.parametrize(("query", "code"), [("?fails_at=1500", "database_unavailable"), ("?breaks_at=1500", "internal")])
     def test_where_the_feature_fails_it_is_said_from_where_to_send_again(self, things: Things, query: str, code: str) -> None:
