@@ -71,9 +71,13 @@ def identifiers_of(record: CustomerRecord) -> list[Identifier]:
     return found
 
 
-def find(book: Book, wanted: Sequence[Identifier], *, source: str) -> Sequence[Candidate]:
-    """Whoever has one of the identifiers and could be given an id of `source`: who has one of that source already is somebody else."""
-    return _candidates((identifier, record) for identifier, record in _ask(book, wanted) if source not in record.external_ids)
+def find(book: Book, wanted: Sequence[Identifier], external_ids: Mapping[str, str | None]) -> Sequence[Candidate]:
+    """Whoever has one of the identifiers and could be given `external_ids`: who has another one of their sources is somebody else."""
+    return _candidates((identifier, record) for identifier, record in _ask(book, wanted) if _may_have(record, external_ids))
+
+
+def _may_have(record: CustomerRecord, external_ids: Mapping[str, str | None]) -> bool:
+    return all(record.external_ids.get(source, text) == text for source, text in external_ids.items() if text is not None)
 
 
 def the_one(candidates: Sequence[Candidate]) -> CustomerRecord | None:

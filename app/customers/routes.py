@@ -197,7 +197,7 @@ class CustomerByKey(MethodView):
             match=query["match"] or (),
         )
         answer = _shown(synced.record, status=HTTPStatus.CREATED if synced.outcome is Outcome.CREATED else HTTPStatus.OK)
-        if synced.outcome is Outcome.STALE:
+        if synced.is_stale:
             answer.headers["Kehu-Stale"] = "true"
         return answer
 

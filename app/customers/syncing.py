@@ -22,6 +22,8 @@ from app.customers.record import CustomerRecord
 class Synced:
     record: CustomerRecord
     outcome: Outcome
+    # Also where the id was attached and nothing else was taken.
+    is_stale: bool = False
 
 
 def get(db: Connection, *, key: ExternalKey) -> CustomerRecord:
@@ -52,13 +54,13 @@ def upsert(
     _refuse_other_id(key, data)
     before = _find_by_key(book, key)
     if before is None:
-        candidates = matching.find(book, matching.identifiers(match, data), source=key.source)
+        candidates = matching.find(book, matching.identifiers(match, data), _with_key(key, data))
         if mode is Mode.CREATE:
             matching.refuse(candidates)
         matched = matching.the_one(candidates)
         if matched is not None:
             precondition.check(matched.version)
-            return Synced(_attach(book, key, matched, data), Outcome.UPDATED)
+            return Synced(_attach(book, key, matched, data), Outcome.UPDATED, is_stale=is_stale(matched, data))
         if mode is Mode.UPDATE:
             raise NotFound
         precondition.check_absent()
@@ -68,9 +70,9 @@ def upsert(
     precondition.check(before.version)
     if mode is Mode.CREATE:
         raise Conflict("external_id_taken", source=key.source, external_id=key.external_id, existing_id=before.id)
-    if _is_stale(before, data):
+    if is_stale(before, data):
         # Nor restored: a message that comes late must not bring back whom somebody deleted since.
-        return Synced(before, Outcome.STALE)
+        return Synced(before, Outcome.STALE, is_stale=True)
     after = writing.change(book, before, data)
     return Synced(after, Outcome.UNCHANGED if after is before else Outcome.UPDATED)
 
@@ -110,7 +112,7 @@ def _create(book: Book, key: ExternalKey, data: Mapping[str, Any]) -> CustomerRe
 
 def _attach(book: Book, key: ExternalKey, before: CustomerRecord, data: Mapping[str, Any]) -> CustomerRecord:
     # An older message says who this is all the same, and nothing else.
-    told = {} if _is_stale(before, data) else data
+    told = {} if is_stale(before, data) else data
     return writing.change(book, before, {**told, "external_ids": _with_key(key, told)}, own=key)
 
 
@@ -118,7 +120,8 @@ def _with_key(key: ExternalKey, data: Mapping[str, Any]) -> dict[str, Any]:
     return {**data.get("external_ids", {}), key.source: key.external_id}
 
 
-def _is_stale(before: CustomerRecord, data: Mapping[str, Any]) -> bool:
+def is_stale(before: CustomerRecord, data: Mapping[str, Any]) -> bool:
+    """Whether what is stored is newer by the source's own time."""
     sent, stored = data.get("source_updated_at"), before.source_updated_at
     return sent is not None and stored is not None and bool(sent < stored)
 

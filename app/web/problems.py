@@ -148,7 +148,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "gzip_damaged": (
         "Damaged gzip",
-        "The body is not gzip, or cut off or damaged. What is reported above is kept; send again from line {line}.",
+        "The body is not gzip, or cut off or damaged, and what came of it before may be wrong too. Send all of it again.",
     ),
     "gzip_ratio": (
         "Compressed too well",

@@ -130,6 +130,8 @@ def _delete(book: Book, item: Item) -> Done:
     customer_id = syncing.meant(book, item.key).id if item.key is not None else item.customer_id
     assert customer_id is not None
     before = book.find(customer_id)
+    if before is not None and syncing.is_stale(before, item.data):
+        return Done(Outcome.STALE, before.id, before.version)
     after = service.delete(book, customer_id=customer_id, precondition=item.precondition)
     return Done(Outcome.UNCHANGED if after is before else Outcome.DELETED, after.id, after.version)
 

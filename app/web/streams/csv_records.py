@@ -30,9 +30,9 @@ csv.field_size_limit(limits.LINE_MAX_BYTES + 1)
 class CsvParser:
     """Bytes in, a line for each record out.
 
-    A quotation mark that is never closed would swallow the rest of the file. So a record beyond the limit is one problem, and reading
-    goes on at the line after its first; the lines that it had swallowed are read as records of one line each, or a file made for that
-    would be read again and again.
+    A record beyond the limit is one problem, and reading goes on behind its end: what stands in its cells, which anybody may have written,
+    must never be taken for records. Where a quotation mark is not closed by the end of the file, and the limit was not reached, the lines
+    that it swallowed are read as records of one line each.
     """
 
     def __init__(self, columns: Columns) -> None:
@@ -44,6 +44,8 @@ class CsvParser:
         self._open: list[bytes] = []
         self._open_at = 0
         self._open_bytes = 0
+        # It is too long, and was said to be.
+        self._is_skipping = False
 
     @property
     def next_line(self) -> int:
@@ -93,20 +95,29 @@ class CsvParser:
 
     def _go_on(self, number: int, raw: bytes | None, lines: list[Line]) -> None:
         if raw is None:
-            self._give_up(lines)
-            lines.append(too_long(number))
+            # A line that was not kept: that the cell goes on is the guess by which none of its text is taken for a record.
+            self._skip(False, lines)
             return
-        self._open.append(raw)
+        closed = not self._stays_open(raw, inside=True)
         self._open_bytes += len(raw) + 1
         if self._open_bytes > limits.LINE_MAX_BYTES:
-            self._give_up(lines)
-        elif not self._stays_open(raw, inside=True):
+            self._skip(closed, lines)
+            return
+        self._open.append(raw)
+        if closed:
             record, self._open = b"\n".join(self._open), []
             self._add(self._open_at, record, lines)
 
+    def _skip(self, closed: bool, lines: list[Line]) -> None:
+        """Go on to the end of a record that is too long: what stands in its cells must never be taken for records."""
+        if not self._is_skipping:
+            lines.append(too_long(self._open_at))
+        self._is_skipping = not closed
+        self._open = [] if closed else [b""]
+
     def _give_up(self, lines: list[Line]) -> None:
         swallowed, self._open = self._open, []
-        lines.append(too_long(self._open_at) if self._open_bytes > limits.LINE_MAX_BYTES else _unclosed(self._open_at))
+        lines.append(_unclosed(self._open_at))
         for number, raw in enumerate(swallowed[1:], self._open_at + 1):
             if self._stays_open(raw, inside=False):
                 lines.append(_unclosed(number))

@@ -65,7 +65,9 @@ def run(lines: Iterable[Sequence[Line]], apply: Apply, position_text: Callable[[
             # The client is gone: nobody is left to be told.
             return
     if ended is not None:
-        yield _ended(ended, chunks.failed_at or conveyor.next_line, request_id)
+        # Of a damaged gzip every line is in doubt.
+        line = 1 if ended.code == "gzip_damaged" else chunks.failed_at or conveyor.next_line
+        yield _ended(ended, line, request_id)
     yield tally.summary(position_text)
 
 
