@@ -24,15 +24,22 @@ GIVEN = ["伟", "芳", "娜", "敏", "静", "丽", "强", "磊", "军", "洋", "
 FAMILY = ["王", "李", "张", "刘", "陈", "杨", "赵", "黄", "Smith", "Garcia", "Miller", "Rossi", "Novak", "Silva", "Dubois", "Kim"]
 
 
+def read_purchases(path: Path) -> Iterator[tuple[int, str, str, int, str]]:
+    """Of each line its number, the customer, the day as YYYYMMDD, how many CDs, and the dollars as they are written."""
+    with path.open(encoding="ascii") as file:
+        for number, line in enumerate(file, 1):
+            columns = line.split()
+            # The first line may name the columns.
+            if columns and columns[0].isdigit():
+                yield number, columns[0], columns[1], int(columns[2]), columns[3]
+
+
 def read_customers(path: Path) -> dict[str, tuple[str, str]]:
     """Each customer's first and last day of purchase, as YYYYMMDD."""
     days: dict[str, tuple[str, str]] = {}
-    for line in path.read_text(encoding="ascii").splitlines():
-        columns = line.split()
-        if not columns or not columns[0].isdigit():
-            continue
-        first, last = days.get(columns[0], (columns[1], columns[1]))
-        days[columns[0]] = (min(first, columns[1]), max(last, columns[1]))
+    for _, customer, day, _, _ in read_purchases(path):
+        first, last = days.get(customer, (day, day))
+        days[customer] = (min(first, day), max(last, day))
     return days
 
 
@@ -56,15 +63,19 @@ def lines(path: Path) -> Iterator[bytes]:
         yield json.dumps(customer(number, first, last), ensure_ascii=False).encode() + b"\n"
 
 
-def send(path: Path, server: str, token: str) -> int:
-    """Send all, then read the results; whoever wants to follow them reads while he sends."""
+def connect(server: str) -> http.client.HTTPConnection:
     address = urllib.parse.urlsplit(server)
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    connection = kinds[address.scheme](address.hostname or "127.0.0.1", address.port, timeout=60)
+    return kinds[address.scheme](address.hostname or "127.0.0.1", address.port, timeout=60)
+
+
+def send(path: Path, server: str, token: str) -> int:
+    """Send all, then read the results; whoever wants to follow them reads while he sends."""
+    connection = connect(server)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
     began = time.monotonic()
     # Without a length: http.client sends the lines in chunks as they come.
-    connection.request("POST", f"{address.path.rstrip('/')}/v1/customers/import?report=errors", lines(path), headers)
+    connection.request("POST", "/v1/customers/import?report=errors", lines(path), headers)
     answer = connection.getresponse()
     results = answer.read().decode().splitlines()
     seconds = time.monotonic() - began

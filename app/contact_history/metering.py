@@ -7,7 +7,6 @@ commit.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
@@ -70,13 +69,13 @@ def write(unit: UnitOfWork, caller: Caller, customer: Metered, after: Metrics) -
     """Write the metrics of a locked customer and their event, unless they are the same. Raises Outrun."""
     if after == customer.metrics:
         return
-    values = {**dataclasses.asdict(after), "metrics_version": customer.metrics_version + 1, "xid": unit.xid}
+    values = {**metrics.values_of(after), "metrics_version": customer.metrics_version + 1, "xid": unit.xid}
     if not metric_queries.update_metrics(unit, caller, told(customer, after), customer.id, values=values):
         raise Outrun
 
 
 def told(customer: Metered, after: Metrics) -> Change:
     """The event of a customer whose metrics change to `after`."""
-    now = {"metrics": dataclasses.asdict(after), "version": customer.version, "metrics_version": customer.metrics_version + 1}
-    was = {"metrics": dataclasses.asdict(customer.metrics)}
+    now = {"metrics": metrics.values_of(after), "version": customer.version, "metrics_version": customer.metrics_version + 1}
+    was = {"metrics": metrics.values_of(customer.metrics)}
     return Change("customer.metrics_changed", subject_of("customers", customer.id), was, now, ("metrics",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, Connection, Row, Select, Text, Uuid, any_, bindpar
 from sqlalchemy.sql.selectable import TextualSelect
 
 from app.changes.log import Change, append_with, with_event
-from app.contact_history.metrics import EXTREMES, ORDER, Metrics
+from app.contact_history.metrics import EXTREMES, NAMES, ORDER, Metrics
 from app.contact_history.models import ContactHistoryEntry
 from app.core import money
 from app.core.caller import Caller
@@ -25,7 +25,6 @@ from app.db.unit_of_work import UnitOfWork
 
 _CUSTOMERS = table_of(Customer)
 _ENTRIES = table_of(ContactHistoryEntry)
-_NAMES = tuple(field.name for field in fields(Metrics))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Recount:
 
 
 _STATE = tuple(_CUSTOMERS.c[name] for name in ("id", "deleted_at", "version", "metrics_version", "xid"))
-_METRICS = tuple(_CUSTOMERS.c[name] for name in _NAMES)
+_METRICS = tuple(_CUSTOMERS.c[name] for name in NAMES)
 # Not FOR UPDATE: whoever only makes sure that the customer exists need not wait.
 _LOCK = select(*_STATE, *_METRICS).where(_CUSTOMERS.c.id == bindparam("key")).with_for_update(key_share=True)
 # In one order, so that two who lock the same rows wait for each other and not in a circle.
@@ -60,7 +59,7 @@ _LOCK_SET = (
     .order_by(_CUSTOMERS.c.id)
     .with_for_update(key_share=True)
 )
-_WRITTEN = (*_NAMES, "metrics_version", "xid")
+_WRITTEN = (*NAMES, "metrics_version", "xid")
 _UPDATE = with_event(
     update(_CUSTOMERS)
     .where(_CUSTOMERS.c.id == bindparam("key"), _CUSTOMERS.c.xid <= bindparam("own_xid", type_=_CUSTOMERS.c.xid.type))
@@ -92,7 +91,7 @@ def _recount(chosen: str) -> TextualSelect:
     return text(
         f"""
         WITH chosen AS MATERIALIZED (
-            SELECT id, {", ".join(_NAMES)} FROM customers {chosen}
+            SELECT id, {", ".join(NAMES)} FROM customers {chosen}
         ), counted AS (
             SELECT
                 customer_id, count(*) AS counted_contact_count, count(*) FILTER (WHERE kind = '{ORDER}') AS counted_order_count, {_TIMES}
@@ -180,7 +179,7 @@ def _extremes(names: tuple[str, ...]) -> Select[Any]:
 
 def _read_metered(row: Row[Any]) -> Metered:
     values = row._mapping
-    metrics = Metrics(**{name: values[name] for name in _NAMES})
+    metrics = Metrics(**{name: values[name] for name in NAMES})
     return Metered(metrics=metrics, **{column.name: values[column.name] for column in _STATE})
 
 
@@ -193,4 +192,4 @@ def _read_recount(row: Row[Any]) -> Recount:
         order_total={currency: money.written(total, currency) for currency, total in totals.items()},
         **{name: values[f"counted_{name}"] for name in EXTREMES},
     )
-    return Recount(values["id"], Metrics(**{name: values[name] for name in _NAMES}), counted)
+    return Recount(values["id"], Metrics(**{name: values[name] for name in NAMES}), counted)

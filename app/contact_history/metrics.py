@@ -8,11 +8,15 @@ interaction and a chunk of ten thousand are the same sum.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
+from typing import Any
 
 from app.core import money
+
+# Any: values of metrics.
 
 ORDER = "order"
 
@@ -41,6 +45,15 @@ class Metrics:
     order_total: dict[str, str]
     first_order_at: datetime | None
     last_order_at: datetime | None
+
+
+NAMES = tuple(field.name for field in fields(Metrics))
+_VALUES = attrgetter(*NAMES)
+
+
+def values_of(metrics: Metrics) -> dict[str, Any]:
+    """By name. `dataclasses.asdict` would copy each value, which cost a third of an import."""
+    return dict(zip(NAMES, _VALUES(metrics), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

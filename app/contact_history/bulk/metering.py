@@ -16,7 +16,7 @@ from app.db.unit_of_work import UnitOfWork
 
 def metered(customer: CustomerRecord) -> Metered:
     """A customer that this unit has made."""
-    values = Metrics(**{name: getattr(customer, name) for name in Metrics.__slots__})
+    values = Metrics(**{name: getattr(customer, name) for name in metrics.NAMES})
     return Metered(customer.id, customer.deleted_at, customer.version, customer.metrics_version, customer.xid, values)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from app.contact_history.metric_queries import Metered
-from app.contact_history.metrics import EXTREMES, ORDER, Draft, Metrics
+from app.contact_history.metrics import EXTREMES, NAMES, ORDER, Draft, Metrics, values_of
 from app.db.columns import to_json
 
 # Each by the end of an index; a row takes only its own way.
@@ -37,12 +37,11 @@ _LOST = text(
 
 # With the columns' types and nothing else of the table, which has many columns.
 _TYPES = {"order_total": "jsonb", "contact_count": "int", "order_count": "int"}
-_NAMES = tuple(Metrics.__slots__)
 _UPDATE = text(
     f"""
-    UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in (*_NAMES, "metrics_version", "xid"))}
+    UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in (*NAMES, "metrics_version", "xid"))}
     FROM json_to_recordset(CAST(:rows AS json)) AS sent (
-        id uuid, {", ".join(f"{name} {_TYPES.get(name, 'timestamptz')}" for name in _NAMES)}, metrics_version bigint, xid xid8
+        id uuid, {", ".join(f"{name} {_TYPES.get(name, 'timestamptz')}" for name in NAMES)}, metrics_version bigint, xid xid8
     ) WHERE c.id = sent.id
     """
 )
@@ -76,6 +75,7 @@ def update_metrics(db: Connection, changed: Collection[tuple[Metered, Metrics]],
     """Write the metrics of customers that this transaction has locked."""
     if changed:
         rows = [
-            {"id": customer.id, **asdict(after), "metrics_version": customer.metrics_version + 1, "xid": xid} for customer, after in changed
+            {"id": customer.id, **values_of(after), "metrics_version": customer.metrics_version + 1, "xid": xid}
+            for customer, after in changed
         ]
         db.execute(_UPDATE, {"rows": to_json(rows)})

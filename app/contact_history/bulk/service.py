@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from app.contact_history import attribution, service, syncing
 from app.contact_history.bulk import queries
-from app.contact_history.bulk.together import References, Together
+from app.contact_history.bulk.footprint import References
+from app.contact_history.bulk.together import Together
 from app.core import bulk
 from app.core.bulk import Result, Sent
 from app.core.caller import Caller
@@ -103,6 +104,8 @@ def _refer(found: References, item: Item) -> None:
         found.keys.add(item.key)
     if item.entry_id is not None:
         found.ids.add(item.entry_id)
+        if "source" in item.data or "external_id" in item.data:
+            found.renamed.append((item.entry_id, item.data))
     data = item.data
     if data.get("customer_id") is not None:
         found.customer_ids.add(data["customer_id"])

@@ -7,7 +7,7 @@ one of them in between changes no decision, and need not be waited for before.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from app.changes.log import Change
 from app.contact_history import merging, metering, metric_queries
 from app.contact_history.bulk import metering as bulk_metering
 from app.contact_history.bulk import queries
+from app.contact_history.bulk.footprint import Footprint, References
 from app.contact_history.metric_queries import Metered
 from app.contact_history.metrics import Fact
 from app.contact_history.record import EntryRecord, FoundEntry
@@ -32,28 +33,6 @@ from app.db.unit_of_work import UnitOfWork
 # Any: columns of rows.
 
 _Holder = tuple[UUID, UUID]
-
-
-@dataclass(slots=True)
-class References:
-    """What a set of writes refers to."""
-
-    keys: set[ExternalKey] = field(default_factory=set)
-    ids: set[UUID] = field(default_factory=set)
-    customer_keys: set[ExternalKey] = field(default_factory=set)
-    customer_ids: set[UUID] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What a set of writes has changed, so that another, decided before that was there, knows whether it has to be decided again.
-
-    Of customers only those that it has made: to the others it has done nothing that a decision depends on.
-    """
-
-    ids: frozenset[UUID]
-    keys: frozenset[ExternalKey]
-    customer_keys: frozenset[ExternalKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +195,19 @@ class Together:
             owners = {entry.customer_id for entry in seen.values()}
             metric_queries.lock_metered_set(self.unit.connection, named | owners)
         self._ask_for_entries(entry_ids)
-        self._ask_for_customers(named.union(entry.customer_id for entry in self._records.values() if entry is not None))
+        there = [entry for entry in self._records.values() if entry is not None]
+        self._ask_for_keys({entry.key for entry in there if entry.key is not None} | self._new_keys(references))
+        self._ask_for_customers(named.union(entry.customer_id for entry in there))
+
+    def _new_keys(self, references: References) -> set[ExternalKey]:
+        found = set()
+        for entry_id, said in references.renamed:
+            entry = self._records[entry_id]
+            if entry is not None:
+                source, external_id = said.get("source", entry.source), said.get("external_id", entry.external_id)
+                if source is not None and external_id is not None:
+                    found.add(ExternalKey(source, external_id))
+        return found
 
     def _ask_for_keys(self, keys: Collection[ExternalKey]) -> None:
         wanted = [key for key in keys if key not in self._keys]
