@@ -31,7 +31,6 @@ from app.customers.bulk import together as customers
 from app.db.unit_of_work import UnitOfWork
 
 # Any: columns of rows.
-
 _Holder = tuple[UUID, UUID]
 
 
@@ -261,15 +260,11 @@ class Together:
     def _lock_customers(self) -> dict[UUID, Metered]:
         there = self._held - self._planned.keys()
         locked = metric_queries.lock_metered_set(self.unit.connection, there)
-        for customer_id in there:
-            customer = locked.get(customer_id)
-            if (customer is not None) != (customer_id in self._deletions):
-                raise Outrun
-            # What it is deleted since is told to callers; what matters is whether.
-            if customer is not None and (
-                (customer.deleted_at is None) != (self._deletions[customer_id] is None) or customer.xid > self.unit.xid
-            ):
-                raise Outrun
+        # Since when one is deleted is told to callers; what matters is whether.
+        living = {customer_id: customer.deleted_at is None for customer_id, customer in locked.items()}
+        expected = {customer_id: self._deletions[customer_id] is None for customer_id in there if customer_id in self._deletions}
+        if living != expected or any(customer.xid > self.unit.xid for customer in locked.values()):
+            raise Outrun
         return locked
 
     def _customers_to_make(self) -> tuple[customers.Together, dict[UUID, Metered]] | None:
