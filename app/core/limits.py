@@ -39,3 +39,13 @@ ATTRIBUTE_LIST_MAX = 100
 
 # Tokens.
 TOKEN_OVERLAP_MAX_SECONDS = 7 * 24 * 3600
+
+# Rules: the text, also the one that JSON stands for; its levels as JSON, which with the body's own make NESTING_MAX; what it is made of.
+RULE_TEXT_MAX = 8192
+RULE_WORDS_MAX = 3000
+RULE_NESTING_MAX = NESTING_MAX - 1
+RULE_NODES_MAX = 200
+RULE_LIST_MAX = 500
+RULE_DIGITS_MAX = 38
+RULE_DAYS_MAX = 36_500
+RULE_FAULTS_MAX = 10

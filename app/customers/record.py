@@ -67,6 +67,9 @@ class ExternalKey:
     external_id: str
 
 
+KINDS = ("person", "organization")
+STATUSES = ("active", "inactive", "blocked")
+
 # What callers may write, and with it what makes a change effective.
 WRITABLE = (
     "kind",

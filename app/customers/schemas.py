@@ -12,12 +12,10 @@ from app.core import limits
 from app.core.faults import Fault
 from app.core.search import SearchQuery, parse_query
 from app.customers.listing import SORTS
-from app.customers.record import ExternalKey
+from app.customers.record import KINDS, STATUSES, ExternalKey
 from app.web import fields
 from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema
 
-KINDS = ("person", "organization")
-STATUSES = ("active", "inactive", "blocked")
 DELETED = ("exclude", "include", "only")
 
 _OPEN_ENUM = re.compile(r"[a-z0-9_]{1,64}\Z")

@@ -145,7 +145,7 @@ def of_error(error: errors.KehuError) -> Response:
     """The answer to a domain error."""
     status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
     if isinstance(error, errors.Invalid):
-        return answer(status, error.code, {"errors": [asdict(fault) for fault in error.faults[: limits.FAULTS_MAX]]})
+        return answer(status, error.code, {"errors": [_fault(fault) for fault in error.faults[: limits.FAULTS_MAX]]})
     headers = {}
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = WWW_AUTHENTICATE
@@ -196,6 +196,10 @@ def _of_exception(error: Exception) -> Response:
             return of_error(told)
     _log.error("unhandled", exc_info=error)
     return _of_http_exception(InternalServerError())
+
+
+def _fault(fault: errors.FieldFault) -> dict[str, object]:
+    return {name: value for name, value in asdict(fault).items() if value is not None}
 
 
 def _told(value: object) -> object:

@@ -64,9 +64,12 @@ class PageQuerySchema(QuerySchema):
 
 
 class FieldFaultSchema(AnswerSchema):
+    opt_in = frozenset({"position"})
+
     pointer = fields.Parsed(str, metadata={"description": "An RFC 6901 pointer into the body, or `query.<name>` or `path.<name>`."})
     code = fields.Parsed(str, metadata={"description": "For programs; open list."})
     detail = fields.Parsed(str)
+    position = fields.Whole(least=0, metadata={"description": "Of a rule in text: the character that is meant, counted from 0."})
 
 
 class ProblemSchema(AnswerSchema):
