@@ -82,7 +82,9 @@ class Test:
         """The same of one value."""
         first = self.values[0]
         match self.operator:
-            case "=" | "IN":
+            case "=":
+                return value == first
+            case "IN":
                 return value in self.values
             case "<":
                 return value < first
@@ -198,7 +200,8 @@ class Catalogue:
         for prefix, family in self.families.items():
             if name.startswith(prefix) and len(name) > len(prefix):
                 return family.find(name.removeprefix(prefix))
-        known = [*self.names, *(f"{family.prefix}<{family.rest}>" for family in self.families.values())]
+        last = name.rpartition(".")[2]
+        known = [*self.names, *(prefix + last for prefix in self.families)]
         hint = nearest(name, known) or " Text stands in single quotes."
         raise Fault("unknown_name", f"There is no name `{shown(name)}`.{hint}")
 

@@ -14,7 +14,8 @@ from uuid import UUID
 
 from sqlalchemy import Boolean, ColumnElement, Date, Text, Uuid, and_, any_, collate, false, literal, not_, or_, true
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import Grouping, UnaryExpression
 from sqlalchemy.types import TypeEngine
 
 from app.core import contact_points
@@ -205,6 +206,9 @@ class _Compiler:
 
 
 def _inverse(part: _Part) -> _Part:
+    if part.is_sure and isinstance(part.sql, UnaryExpression) and part.sql.operator is operators.inv:
+        # Twice NOT would keep the planner from seeing the EXISTS in it.
+        return _Part(part.sql.element, is_sure=True)
     return _Part(not_(part.sql) if part.is_sure else Grouping(part.sql).is_not(true()), is_sure=True)
 
 

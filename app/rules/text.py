@@ -41,7 +41,7 @@ both: single (_AND single)*
     | scalar [NOT] LIKE scalar                         -> like
     | scalar [NOT] IN list                             -> among
     | scalar IS [NOT] _NULL                            -> is_null
-    | call
+    | call                                             -> asked
     | truth
 ?scalar: name | text | number | truth | call
 name: NAME
@@ -119,6 +119,11 @@ class _Builder(Transformer[Token, Any]):  # Any: a node of any kind
 
     def is_null(self, value: Scalar, operator: Token, negated: Token | None) -> Condition:
         return _negated(negated, IsNull(_at(operator), value))
+
+    def asked(self, call: Scalar) -> Condition:
+        if isinstance(call, Call):
+            return call
+        raise RuleError.one(call.at, "syntax", "A value is no condition: compare it with something.")
 
     def name(self, word: Token) -> Property:
         return Property(_at(word), str(word))
