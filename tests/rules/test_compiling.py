@@ -70,6 +70,22 @@ class TestAgreement:
         assert by_rule & by_inverse == set()
 
 
+class TestDaysSince:
+    """The one function whose comparisons become something else, so each of them at each of its edges."""
+
+    @pytest.mark.parametrize(
+        "number", ["-3", "-1", "0", "0.5", "1", "2.5", "29", "29.999", "30", "30.000001", "31", "1000000", "1e30", "-1e30"]
+    )
+    def test_every_comparison_holds_at_the_edge(self, db: Connection, rows: Population, number: str) -> None:
+        days = "days_since(metrics.last_order_at)"
+        compared = [f"{days} {sign} {number}" for sign in pools.ORDERS] + [f"{number} {sign} {days}" for sign in pools.ORDERS]
+        listed = [f"{days} BETWEEN {number} AND 30", f"{days} BETWEEN -1 AND {number}", f"{days} IN ({number}, 1)"]
+
+        for written in [*compared, *listed]:
+            rule = rule_text.parse(written)
+            assert found(db, rule) == expected(rows, rule), written
+
+
 class TestNull:
     """By hand, what the documentation says of NULL."""
 
