@@ -14,10 +14,13 @@ from app.changes import routes as changes
 from app.changes.positions import Positions
 from app.config import Config
 from app.core import logs
+from app.customers import catalogue as customer_names
 from app.customers import routes as customers
 from app.db import failures
 from app.db.engines import Database
 from app.idempotency.store import KeyStore
+from app.rules import builtins
+from app.rules.catalogue import Catalogue
 from app.tokens import routes as tokens
 from app.tokens.look_up import TokenLookUp
 from app.web import api, converters, docs, edge, frame, health, metrics, problems
@@ -48,6 +51,7 @@ def create_app(config: Config) -> Flask:
         positions=Positions(config.secret_key),
         cursors=Cursors(config.secret_key),
         keys=KeyStore(database),
+        catalogues={"customers": Catalogue.of([builtins.ENTRIES, customer_names.entries()])},
         waiters=threading.Semaphore(config.threads // 4),
     )
     edge.install(app)

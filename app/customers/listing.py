@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,10 +17,14 @@ from app.customers.models import Customer
 from app.customers.record import ExternalKey
 from app.db import keyset
 from app.db.base import table_of
+from app.rules import compiling
+from app.rules.catalogue import Checked
 
 # Any: column values of a row.
 
 _CUSTOMERS = table_of(Customer)
+
+_NOW = select(func.now())
 
 SORTS: Mapping[str, Any] = {"created_at": Customer.created_at, "updated_at": Customer.updated_at}
 
@@ -42,6 +46,9 @@ class CustomerFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     deleted: str = "exclude"
+    # A rule, evaluated as at `now`.
+    rule: Checked | None = None
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,11 @@ class CustomerOrder:
     sort: str = "created_at"
     descending: bool = True
     after: tuple[datetime, UUID] | None = field(default=None)
+
+
+def begin(db: Connection, rule: Checked) -> datetime:
+    """The moment of a new evaluation of `rule`: by the database's clock where it matters, since hosts need not agree on theirs."""
+    return db.execute(_NOW).scalar_one() if rule.uses_time else datetime.now(UTC)
 
 
 def list_customers(db: Connection, *, narrowed: CustomerFilter, order: CustomerOrder, count: int) -> Sequence[Row[Any]]:
@@ -83,6 +95,8 @@ def _conditions(narrowed: CustomerFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if narrowed.deleted != "include":
         found.append(Customer.deleted_at.is_(None) if narrowed.deleted == "exclude" else Customer.deleted_at.is_not(None))
+    if narrowed.rule is not None and narrowed.now is not None:
+        found.append(compiling.compile_rule(narrowed.rule, now=narrowed.now))
     if narrowed.q is not None:
         found.append(_matches(narrowed.q))
     if narrowed.email is not None:

@@ -16,6 +16,8 @@ from app.customers import listing, schemas, service, syncing
 from app.customers.listing import CustomerFilter, CustomerOrder
 from app.customers.record import CustomerRecord, ExternalKey
 from app.customers.syncing import Mode, Outcome
+from app.rules import printing, reading
+from app.rules.tree import Condition
 from app.web import dump, fields, paging
 from app.web.answers import Answer
 from app.web.api import Blueprint
@@ -41,22 +43,8 @@ class Customers(MethodView):
         A customer that does not change while you page is seen exactly once, however many pages there are. To keep in step with
         changes, follow the change feed instead.
         """
-        cursors = runtime().cursors
-        narrowed = CustomerFilter(**{name: query[name] for name in CustomerFilter.__slots__})
-        sort = query["sort"].removeprefix("-")
-        after = cursors.read(query, call.caller)
-        order = CustomerOrder(sort=sort, descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
-        rows = listing.list_customers(call.db, narrowed=narrowed, order=order, count=query["limit"] + 1)
-        total = listing.count_customers(call.db, narrowed=narrowed) if query["count"] else None
-        return paging.answer(
-            rows,
-            cursors=cursors,
-            caller=call.caller,
-            query=query,
-            dump=dump.selected(schemas.CustomerSchema, query["fields_"]),
-            key=lambda row: (getattr(row, sort), row.id),
-            total=total,
-        )
+        rule = reading.parse_text(query["filter"], pointer="query.filter") if query["filter"] is not None else None
+        return _page(call, query, rule, pointer="query.filter")
 
     @blp.writes(
         "create_customer",
@@ -75,6 +63,23 @@ class Customers(MethodView):
         """
         record = service.create(call.unit, call.caller, data=body)
         return _shown(record, status=HTTPStatus.CREATED)
+
+
+@blp.route("/search")
+class Search(MethodView):
+    @blp.reads(
+        "search_customers",
+        scope="customers:read",
+        body=schemas.CustomerSearchSchema,
+        answer=schemas.CustomerPageSchema,
+    )
+    def post(self, call: Read, body: dict[str, Any]) -> Answer:
+        """Search customers
+
+        The list, asked by a body: `filter` is a rule in CQL2 JSON. For the next page send the same with `cursor`.
+        """
+        rule = reading.parse_json(body["filter"], pointer="/filter") if body["filter"] is not None else None
+        return _page(call, body, rule, pointer="/filter")
 
 
 @blp.route("/<id:customer_id>")
@@ -212,6 +217,34 @@ class CustomerByKey(MethodView):
         """
         syncing.detach(call.unit, call.caller, key=_key(source, external_id), precondition=call.precondition)
         return Answer()
+
+
+def _page(call: Read, query: dict[str, Any], rule: Condition | None, *, pointer: str) -> Answer:
+    """The page of those who match `query` and `rule`, which stood at `pointer` of the input.
+
+    A walk over pages is one evaluation: the cursor carries the moment of the first page.
+    """
+    here = runtime()
+    # Its text, whichever form it was sent in: what the cursor belongs to.
+    query = query | {"filter": None if rule is None else printing.text(rule)}
+    after = here.cursors.read(query, call.caller)
+    checked = reading.check(call.db, here.catalogues["customers"], rule, pointer=pointer) if rule is not None else None
+    begun = None if checked is None else after[2] if after else listing.begin(call.db, checked)
+    narrowed = CustomerFilter(**{name: query[name] for name in CustomerFilter.__slots__ if name in query}, rule=checked, now=begun)
+    sort = query["sort"].removeprefix("-")
+    order = CustomerOrder(sort=sort, descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
+    rows = listing.list_customers(call.db, narrowed=narrowed, order=order, count=query["limit"] + 1)
+    total = listing.count_customers(call.db, narrowed=narrowed) if query["count"] else None
+    chosen = query["fields_"]
+    return paging.answer(
+        rows,
+        cursors=here.cursors,
+        caller=call.caller,
+        query=query,
+        dump=dump.selected(schemas.CustomerSchema, None if chosen is None else tuple(dict.fromkeys(["id", *chosen]))),
+        key=lambda row: (getattr(row, sort), row.id, begun),
+        total=total,
+    )
 
 
 def _shown(record: CustomerRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:

@@ -14,6 +14,7 @@ from app.core.search import SearchQuery, parse_query
 from app.customers.listing import SORTS
 from app.customers.record import KINDS, STATUSES, ExternalKey
 from app.web import fields
+from app.web.rule_fields import RuleJson
 from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema
 
 DELETED = ("exclude", "include", "only")
@@ -211,6 +212,12 @@ def _names(value: str) -> tuple[str, ...]:
 
 
 class CustomerPageQuerySchema(PageQuerySchema):
+    filter = fields.Parsed(
+        str,
+        {"maxLength": limits.RULE_TEXT_MAX, "examples": ["country = 'CN' AND days_since(metrics.last_order_at) > 30"]},
+        load_default=None,
+        metadata={"description": "A rule in CQL2 text; `GET /v1/attributes` lists what it may name."},
+    )
     q = fields.Parsed(
         _search,
         {"maxLength": limits.QUERY_TEXT_MAX},
@@ -236,6 +243,28 @@ class CustomerPageQuerySchema(PageQuerySchema):
         data_key="fields",
         load_default=None,
         metadata={"description": "Names of fields, separated by commas; `id` is always there."},
+    )
+
+
+class CustomerSearchSchema(Schema):
+    """What to look for; what is left out narrows nothing."""
+
+    numbers = "decimal"
+
+    filter = RuleJson(load_default=None, allow_none=True)
+    q = fields.Parsed(_search, {"maxLength": limits.QUERY_TEXT_MAX}, load_default=None, allow_none=True)
+    deleted = fields.Choice(*DELETED, load_default="exclude", metadata={"default": "exclude"})
+    sort = fields.Choice(*_SORT_CHOICES, load_default="-created_at", metadata={"default": "-created_at"})
+    limit = fields.Whole(least=1, most=limits.PAGE_MAX, load_default=limits.PAGE_DEFAULT, metadata={"default": limits.PAGE_DEFAULT})
+    cursor = fields.Parsed(str, load_default=None, allow_none=True, metadata={"description": "`next_cursor` of the page before; opaque."})
+    count = fields.Choice("exact", load_default=None, allow_none=True, metadata={"description": "`exact` adds `total`."})
+    fields_ = fields.Items(
+        fields.Choice(*SHOWN),
+        most=len(SHOWN),
+        data_key="fields",
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Names of fields; `id` is always there."},
     )
 
 

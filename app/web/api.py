@@ -44,6 +44,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
         *,
         scope: str | None,
         answer: type[Schema],
+        body: type[Schema] | None = None,
         query: type[QuerySchema] | None = None,
         refuses: Sequence[int] = (),
         headers: Sequence[str] = (),
@@ -51,15 +52,30 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
     ) -> Callable[[View], View]:
         """A view that changes nothing, on a leased autocommit connection. `scope` None: any valid token.
 
+        With a `body` it is a question that is too long for an address.
         Where the view has nothing yet and the query has `wait`, it is asked again for so many seconds, without a connection in between.
         """
-        operation = Operation(operation_id, scope, HTTPStatus.OK, answer, query=query, refuses=refuses, headers=headers, tagged=tagged)
+        operation = Operation(
+            operation_id,
+            scope,
+            HTTPStatus.OK,
+            answer,
+            body=body,
+            query=query,
+            refuses=refuses,
+            headers=headers,
+            tagged=tagged,
+        )
+        body_schema = body() if body is not None else None
         query_schema = query() if query is not None else _NO_QUERY
 
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def run(resource: Any, **arguments: Any) -> Response:
                 caller = frame.admit(scope)
+                if body_schema is not None:
+                    sent = gate.read_object(request, frame.runtime().bounds, numbers=body_schema.numbers)
+                    arguments["body"] = load_body(body_schema, sent)
                 parameters = load_query(query_schema, gate.read_query(request))
                 if query is not None:
                     arguments["query"] = parameters
@@ -72,7 +88,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
                 try:
                     result = waiting.ask_until_there(ask, seconds=parameters.get("wait", 0), places=frame.runtime().waiters)
                 except failures.DATABASE_ERRORS as error:
-                    frame.raise_meaning(error, narrowable=query is not None)
+                    frame.raise_meaning(error, narrowable=operation.is_narrowable)
                 if result.tag is not None and etags.is_fresh(request, result.tag):
                     return frame.finish(Response(status=HTTPStatus.NOT_MODIFIED), result)
                 return frame.respond(result, HTTPStatus.OK, answer)
@@ -125,7 +141,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
             def run(resource: Any, **arguments: Any) -> Response:
                 caller = frame.admit(scope)
                 here = frame.runtime()
-                sent = gate.read_body(request, here.bounds, taken=body_schema is not None, required=body_required)
+                numbers = body_schema.numbers if body_schema is not None else "float"
+                sent = gate.read_body(request, here.bounds, taken=body_schema is not None, required=body_required, numbers=numbers)
                 if body_schema is not None:
                     arguments["body"] = load_body(body_schema, sent or {})
                 parameters = load_query(query_schema, gate.read_query(request))

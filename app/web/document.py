@@ -112,13 +112,18 @@ class Operation:
         found = {*COMMON_PROBLEMS, *self.refuses}
         if self.scope is not None:
             found.add(403)
-        if self.writes:
+        if self.writes or self.body is not None:
             found |= {408, 413}
         if self.body is not None:
             found.add(415)
         if self.versioned:
             found |= {412, 428}
         return sorted(found)
+
+    @property
+    def is_narrowable(self) -> bool:
+        """Whether the caller can ask for less, where it took too long."""
+        return self.query is not None or (self.body is not None and not self.writes)
 
     @property
     def parameters(self) -> list[dict[str, Any]]:

@@ -64,7 +64,8 @@ def answer(
     envelope: dict[str, Any] = {"data": [dump(row) for row in shown], "next_cursor": cursor}
     if total is not None:
         envelope["total"] = total
-    headers = {"Link": f'<{_address(cursor)}>; rel="next"'} if cursor is not None else {}
+    # A page that was asked for by a body has no address.
+    headers = {"Link": f'<{_address(cursor)}>; rel="next"'} if cursor is not None and request.method != "POST" else {}
     return Answer(dumped=envelope, headers=headers)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import marshmallow
 from marshmallow import ValidationError
@@ -22,6 +22,9 @@ _UNKNOWN = Fault("unknown_field", "There is no such field here.")
 
 class Schema(marshmallow.Schema):
     """The base of all: an unknown name is refused, never ignored."""
+
+    # What the gate makes of numbers that are not whole: "decimal" in bodies that hold a rule.
+    numbers: ClassVar[Literal["float", "decimal"]] = "float"
 
     class Meta:
         unknown = marshmallow.RAISE

@@ -120,8 +120,9 @@ class TestGate:
         offered: dict[str, set[str]] = {}
         for one in features():
             offered.setdefault(one.values[0].address, set()).add(one.values[0].method.upper())
-        # To any other method it is a token's id like any other.
+        # To any other method it is an id like any other.
         offered["/v1/tokens/self"] |= {"DELETE"}
+        offered["/v1/customers/search"] |= {"GET", "PATCH", "DELETE"}
 
         for address, methods in offered.items():
             for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"} - methods:
