@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
+from app.attributes import catalogue as attributes
+from app.attributes import queries as attribute_queries
 from app.core import contact_points
+from app.core.faults import Fault
 from app.core.search import SearchQuery
 from app.customers import queries
 from app.customers.models import Customer
@@ -53,9 +57,11 @@ class CustomerFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerOrder:
-    sort: str = "created_at"
+    """By `column`; `after`: behind the row with this value in it and this id."""
+
+    column: Any = Customer.created_at
     descending: bool = True
-    after: tuple[datetime, UUID] | None = field(default=None)
+    after: tuple[Any, UUID] | None = None
 
 
 def begin(db: Connection, rule: Checked) -> datetime:
@@ -64,13 +70,40 @@ def begin(db: Connection, rule: Checked) -> datetime:
 
 
 def list_customers(db: Connection, *, narrowed: CustomerFilter, order: CustomerOrder, count: int) -> Sequence[Row[Any]]:
-    """At most `count` rows behind `order.after`, ties broken by id."""
-    statement = _narrow(select(*queries.COLUMNS), db, narrowed)
+    """At most `count` rows behind `order.after`, ties broken by id, each with its `sort_value`; those without one come last."""
+    statement = _narrow(select(*queries.COLUMNS, order.column.label("sort_value")), db, narrowed)
     if statement is None:
         return []
-    column = SORTS[order.sort]
-    paged = keyset.page_after(statement, column=column, key=Customer.id, after=order.after, descending=order.descending)
+    if isinstance(order.column, InstrumentedAttribute):
+        return _page(db, statement, order, count)
+    found: list[Row[Any]] = []
+    if order.after is None or order.after[0] is not None:
+        found.extend(_page(db, statement.where(order.column.is_not(None)), order, count))
+    if len(found) < count:
+        found.extend(_rest(db, statement.where(order.column.is_(None)), order, count - len(found)))
+    return found
+
+
+def _page(db: Connection, statement: Select[Any], order: CustomerOrder, count: int) -> Sequence[Row[Any]]:
+    paged = keyset.page_after(statement, column=order.column, key=Customer.id, after=order.after, descending=order.descending)
     return db.execute(paged.limit(count)).all()
+
+
+def _rest(db: Connection, statement: Select[Any], order: CustomerOrder, count: int) -> Sequence[Row[Any]]:
+    """Those without a value, by id: a page of its own, since one condition over both would be no index range."""
+    if order.after is not None and order.after[0] is None:
+        last = order.after[1]
+        statement = statement.where(Customer.id < last if order.descending else Customer.id > last)
+    return db.execute(statement.order_by(Customer.id.desc() if order.descending else Customer.id).limit(count)).all()
+
+
+def attribute_column(db: Connection, name: str) -> Any:
+    """The attribute `name` as a column to sort by. Raises Fault where there is no such one, or it is a list."""
+    definitions = attribute_queries.list_definitions(db)
+    found = attributes.family(Customer.attributes, definitions).find(name)
+    if found.type.is_list:
+        raise Fault("wrong_type", "A list has no order to sort by.")
+    return found.sql
 
 
 def count_customers(db: Connection, *, narrowed: CustomerFilter) -> int:

@@ -231,8 +231,8 @@ def _page(call: Read, query: dict[str, Any], rule: Condition | None, *, pointer:
     checked = reading.check(call.db, here.catalogues["customers"], rule, pointer=pointer) if rule is not None else None
     begun = None if checked is None else after[2] if after else listing.begin(call.db, checked)
     narrowed = CustomerFilter(**{name: query[name] for name in CustomerFilter.__slots__ if name in query}, rule=checked, now=begun)
-    sort = query["sort"].removeprefix("-")
-    order = CustomerOrder(sort=sort, descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
+    column = _column(call, query["sort"].removeprefix("-"), pointer=pointer.replace("filter", "sort"))
+    order = CustomerOrder(column=column, descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
     rows = listing.list_customers(call.db, narrowed=narrowed, order=order, count=query["limit"] + 1)
     total = listing.count_customers(call.db, narrowed=narrowed) if query["count"] else None
     chosen = query["fields_"]
@@ -242,9 +242,18 @@ def _page(call: Read, query: dict[str, Any], rule: Condition | None, *, pointer:
         caller=call.caller,
         query=query,
         dump=dump.selected(schemas.CustomerSchema, None if chosen is None else tuple(dict.fromkeys(["id", *chosen]))),
-        key=lambda row: (getattr(row, sort), row.id, begun),
+        key=lambda row: (row.sort_value, row.id, begun),
         total=total,
     )
+
+
+def _column(call: Read, sort: str, *, pointer: str) -> Any:
+    if sort in listing.SORTS:
+        return listing.SORTS[sort]
+    try:
+        return listing.attribute_column(call.db, sort.removeprefix("attributes."))
+    except Fault as fault:
+        raise Invalid([FieldFault(pointer, fault.code, fault.detail)]) from fault
 
 
 def _shown(record: CustomerRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:

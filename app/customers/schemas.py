@@ -187,6 +187,24 @@ class CustomerPageSchema(AnswerSchema):
 SHOWN = tuple(CustomerSchema._declared_fields)
 
 
+_ATTRIBUTE_SORT = re.compile(rf"-?attributes\.[A-Za-z][A-Za-z0-9_]{{0,{limits.ATTRIBUTE_NAME_MAX - 1}}}\Z")
+
+
+def _sort(value: str) -> str:
+    if value not in _SORT_CHOICES and not _ATTRIBUTE_SORT.match(value):
+        raise Fault("not_a_choice", f"This has to be one of {', '.join(_SORT_CHOICES)}, or attributes.<name> with or without a minus.")
+    return value
+
+
+class _Sort(fields.Parsed):
+    """What a list is sorted by; a minus turns it around."""
+
+    def __init__(self) -> None:
+        shape = f"^-?({'|'.join(SORTS)}|attributes\\.[A-Za-z][A-Za-z0-9_]*)$"
+        told = f"{', '.join(_SORT_CHOICES)}, or a custom attribute: `attributes.<name>`. Customers without a value come last."
+        super().__init__(_sort, {"pattern": shape}, load_default="-created_at", metadata={"default": "-created_at", "description": told})
+
+
 def _search(value: str) -> SearchQuery:
     return parse_query(value)
 
@@ -236,7 +254,7 @@ class CustomerPageQuerySchema(PageQuerySchema):
     created_after = fields.Timestamp(load_default=None, metadata={"description": "Later than this."})
     created_before = fields.Timestamp(load_default=None, metadata={"description": "Earlier than this."})
     deleted = fields.Choice(*DELETED, load_default="exclude", metadata={"default": "exclude"})
-    sort = fields.Choice(*_SORT_CHOICES, load_default="-created_at", metadata={"default": "-created_at"})
+    sort = _Sort()
     count = fields.Choice("exact", load_default=None, metadata={"description": "`exact` adds `total`."})
     fields_ = fields.Parsed(
         _names,
@@ -254,7 +272,7 @@ class CustomerSearchSchema(Schema):
     filter = RuleJson(load_default=None, allow_none=True)
     q = fields.Parsed(_search, {"maxLength": limits.QUERY_TEXT_MAX}, load_default=None, allow_none=True)
     deleted = fields.Choice(*DELETED, load_default="exclude", metadata={"default": "exclude"})
-    sort = fields.Choice(*_SORT_CHOICES, load_default="-created_at", metadata={"default": "-created_at"})
+    sort = _Sort()
     limit = fields.Whole(least=1, most=limits.PAGE_MAX, load_default=limits.PAGE_DEFAULT, metadata={"default": limits.PAGE_DEFAULT})
     cursor = fields.Parsed(str, load_default=None, allow_none=True, metadata={"description": "`next_cursor` of the page before; opaque."})
     count = fields.Choice("exact", load_default=None, allow_none=True, metadata={"description": "`exact` adds `total`."})

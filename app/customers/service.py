@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
+from app.attributes import queries as attribute_queries
 from app.changes import queries as change_queries
 from app.core.caller import Caller
 from app.core.errors import Gone, NotFound
@@ -22,7 +23,7 @@ from app.db.unit_of_work import UnitOfWork
 
 def create(unit: UnitOfWork, caller: Caller, *, data: Mapping[str, Any]) -> CustomerRecord:
     """A new customer. Raises Invalid, and Conflict where one of its external ids is taken."""
-    values = merging.DEFAULTS | merging.merge(merging.DEFAULTS, data)
+    values = merging.new(data, definitions=attribute_queries.list_definitions(unit.connection))
     customer_id = new_id()
     writing.check_organization(unit, customer_id, values["organization_id"])
     keys.claim(unit, customer_id, values["external_ids"])

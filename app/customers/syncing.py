@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from app.attributes import queries as attribute_queries
 from app.core.caller import Caller
 from app.core.errors import Conflict, FieldFault, Invalid, NotFound, Outrun
 from app.core.ids import new_id
@@ -110,7 +111,8 @@ def _to_change_by_key(unit: UnitOfWork, key: ExternalKey) -> CustomerRecord | No
 def _create(unit: UnitOfWork, caller: Caller, key: ExternalKey, data: Mapping[str, Any]) -> CustomerRecord:
     external_ids = {**data.get("external_ids", {}), key.source: key.external_id}
     # The source of the address is where the customer was first heard of, unless the caller knows better.
-    values = merging.DEFAULTS | merging.merge(merging.DEFAULTS, {"source": key.source, **data, "external_ids": external_ids})
+    said = {"source": key.source, **data, "external_ids": external_ids}
+    values = merging.new(said, definitions=attribute_queries.list_definitions(unit.connection))
     customer_id = new_id()
     writing.check_organization(unit, customer_id, values["organization_id"])
     keys.claim(unit, customer_id, values["external_ids"], own=key)

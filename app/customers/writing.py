@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from app.attributes import definition
+from app.attributes import queries as attribute_queries
 from app.changes.log import Change, subject_of
 from app.core.caller import Caller
 from app.core.errors import FieldFault, Invalid, Outrun
@@ -48,7 +50,9 @@ def change(unit: UnitOfWork, caller: Caller, *, before: CustomerRecord, patch: M
 
     Raises Invalid, and Conflict where an external id is taken.
     """
-    changed = merging.merge(_columns(before), patch)
+    # Few changes touch attributes, and only those need to know what is defined.
+    definitions = attribute_queries.list_definitions(unit.connection) if "attributes" in patch else definition.NONE
+    changed = merging.merge(_columns(before), patch, definitions=definitions)
     if "organization_id" in changed:
         check_organization(unit, before.id, changed["organization_id"])
     restored = before.deleted_at is not None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -55,6 +55,8 @@ class UnitOfWork:
     contended: bool = False
     # `(epoch, xid, id)` of the last event appended, None where nothing was written.
     position: tuple[int, int, int] | None = None
+    # What is to be begun once all of this is committed, and only then.
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
 
 
 def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
@@ -69,7 +71,10 @@ def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
     while True:
         try:
             with database.lease(until) as connection, _transaction(connection, contended=losses > 0) as unit:
-                return work(unit)
+                done = work(unit)
+            for begin in unit.afterwards:
+                begin()
+            return done
         except Outrun as error:
             losses += 1
             if losses > _OUTRUN_REPEATS or time.monotonic() > until:

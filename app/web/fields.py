@@ -276,7 +276,7 @@ class Attributes(Strict, fields.Dict):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
-        return _map(value, limits.ATTRIBUTES_MAX, _check_attribute_name, _attribute_value)
+        return _map(value, limits.ATTRIBUTES_MAX, check_attribute_name, _attribute_value)
 
 
 def check_source(value: str) -> str:
@@ -321,7 +321,8 @@ def _map(value: Any, most: int, key: Callable[[str], str], item: Callable[[Any],
     return result
 
 
-def _check_attribute_name(value: str) -> str:
+def check_attribute_name(value: str) -> str:
+    """A custom attribute's name. Raises Fault."""
     if not _ATTRIBUTE_NAME.match(value):
         raise Fault("invalid_name", "An attribute's name is a letter and up to 63 letters, digits and `_`.")
     return value

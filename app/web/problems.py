@@ -58,6 +58,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Customer {existing_id} was deleted at {deleted_at}. POST to its `restore` brings it back; a write may say `deleted=restore`.",
     ),
     "external_id_taken": ("External id taken", "`{source}:{external_id}` stands for customer {existing_id}."),
+    "attribute_type_fixed": ("Type fixed", "`{name}` is defined as {defined_as}. Retire it first: its type decides what its values mean."),
+    "too_many_attributes": ("Too many attributes", "There may be {most} custom attributes."),
     "idempotency_key_reused": (
         "Idempotency-Key reused",
         "This `Idempotency-Key` was sent with another request. Take a new one for each write.",

@@ -1,0 +1,89 @@
+"""Definitions and names as callers send and see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow
+from marshmallow import ValidationError
+
+from app.attributes.definition import KINDS
+from app.core import limits
+from app.core.faults import Fault
+from app.rules.types import Type
+from app.web import fields
+from app.web.schemas import AnswerSchema, QuerySchema, Schema
+
+_INDEX_STATES = ("none", "building", "ready")
+_KINDS_OF_NAMES = ("field", "metric", "attribute", "function")
+_TYPES = tuple(kind.value for kind in Type)
+
+
+class AttributePutSchema(Schema):
+    """A definition; what is left out is as if it had never been said."""
+
+    type = fields.Choice(*KINDS, required=True, metadata={"description": "Cannot be changed: retire the attribute and define it anew."})
+    description = fields.Line(limits.NAME_MAX, allow_none=True, load_default=None, metadata={"description": "What it means, for people."})
+    enum = fields.Items(
+        fields.Line(limits.SHORT_TEXT_MAX),
+        least=1,
+        most=limits.DEFINITION_CHOICES_MAX,
+        unique=True,
+        allow_none=True,
+        load_default=None,
+        attribute="choices",
+        metadata={"description": "Of the type `enum`, and only there: the values that there are."},
+    )
+    required = fields.Truth(
+        load_default=False, metadata={"default": False, "description": "A new customer has to have it, and none may lose it."}
+    )
+    indexed = fields.Truth(load_default=False, metadata={"default": False, "description": "An index is built in the background."})
+
+    @marshmallow.validates_schema
+    def _check_enum(self, data: dict[str, Any], **_: Any) -> None:  # Any: marshmallow's own signature
+        if (data.get("type") == "enum") != (data.get("choices") is not None):
+            told = "The values are listed where the type is enum, and only there."
+            raise ValidationError({"enum": [Fault("required" if data.get("type") == "enum" else "not_allowed", told)]})
+
+
+class AttributeSchema(AnswerSchema):
+    """A custom attribute."""
+
+    name = fields.Parsed(str, attribute="definition.name")
+    type = fields.Choice(*KINDS, attribute="definition.type")
+    description = fields.Line(limits.NAME_MAX, allow_none=True, attribute="definition.description")
+    enum = marshmallow.fields.List(fields.Parsed(str), allow_none=True, attribute="definition.choices")
+    required = fields.Truth(attribute="definition.required")
+    indexed = fields.Truth(attribute="definition.indexed")
+    index = fields.Choice(*_INDEX_STATES, metadata={"description": "Of the index that `indexed` asks for."})
+    version = fields.Whole(least=1, attribute="definition.version")
+    created_at = fields.Timestamp(attribute="definition.created_at")
+    updated_at = fields.Timestamp(attribute="definition.updated_at")
+
+
+class ParameterSchema(AnswerSchema):
+    """An argument of a function."""
+
+    name = fields.Parsed(str)
+    types = marshmallow.fields.List(fields.Choice(*_TYPES))
+
+
+class NameSchema(AnswerSchema):
+    """What a rule may name."""
+
+    name = fields.Parsed(str, metadata={"description": "A part in angle brackets stands for whatever is meant."})
+    kind = fields.Choice(*_KINDS_OF_NAMES)
+    type = fields.Choice(*_TYPES, metadata={"description": "Open list. Of a function, what it gives."})
+    operators = marshmallow.fields.List(fields.Parsed(str), metadata={"description": "What it can be asked."})
+    meaning = fields.Parsed(str)
+    enum = marshmallow.fields.List(fields.Parsed(str), allow_none=True, metadata={"description": "The only values there are."})
+    parameters = marshmallow.fields.List(fields.Part(ParameterSchema), allow_none=True, metadata={"description": "Of a function."})
+
+
+class NamePageSchema(AnswerSchema):
+    data = marshmallow.fields.List(fields.Part(NameSchema))
+    next_cursor = fields.Parsed(str, allow_none=True, metadata={"description": "Always null: the list is short, and one page."})
+
+
+class NameQuerySchema(QuerySchema):
+    """Everything at once."""
