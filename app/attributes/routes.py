@@ -58,7 +58,7 @@ class OneAttribute(MethodView):
         """
         _check_name(attribute)
         shown, is_new = service.put(call.unit, name=attribute, data=body, precondition=call.precondition)
-        if shown.index == "building" or not (is_new or shown.definition.indexed):
+        if shown.index == "building" or not (is_new or shown.indexed):
             call.unit.afterwards.append(_index)
         return _answer(shown, status=HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
@@ -80,7 +80,7 @@ def _index() -> None:
 
 
 def _answer(shown: Shown, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    return Answer(shown, status=status, tag=str(shown.definition.version))
+    return Answer(shown, status=status, tag=str(shown.version))
 
 
 def _check_name(name: str) -> None:

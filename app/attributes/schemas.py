@@ -49,16 +49,16 @@ class AttributePutSchema(Schema):
 class AttributeSchema(AnswerSchema):
     """A custom attribute."""
 
-    name = fields.Parsed(str, attribute="definition.name")
-    type = fields.Choice(*KINDS, attribute="definition.type")
-    description = fields.Line(limits.NAME_MAX, allow_none=True, attribute="definition.description")
-    enum = marshmallow.fields.List(fields.Parsed(str), allow_none=True, attribute="definition.choices")
-    required = fields.Truth(attribute="definition.required")
-    indexed = fields.Truth(attribute="definition.indexed")
+    name = fields.Parsed(str)
+    type = fields.Choice(*KINDS)
+    description = fields.Line(limits.NAME_MAX, allow_none=True)
+    enum = marshmallow.fields.List(fields.Parsed(str), allow_none=True, attribute="choices")
+    required = fields.Truth()
+    indexed = fields.Truth()
     index = fields.Choice(*_INDEX_STATES, metadata={"description": "Of the index that `indexed` asks for."})
-    version = fields.Whole(least=1, attribute="definition.version")
-    created_at = fields.Timestamp(attribute="definition.created_at")
-    updated_at = fields.Timestamp(attribute="definition.updated_at")
+    version = fields.Whole(least=1)
+    created_at = fields.Timestamp()
+    updated_at = fields.Timestamp()
 
 
 class ParameterSchema(AnswerSchema):

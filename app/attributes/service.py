@@ -19,23 +19,15 @@ from app.db.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Definition):
     """A definition and the state of its index: none, building or ready."""
 
-    definition: Definition
     index: str
 
 
 def get(db: Connection, *, name: str) -> Shown:
     """Raises NotFound."""
     return _shown(db, _found(queries.get_definition_by_name(db, name)))
-
-
-def list_all(db: Connection) -> list[Shown]:
-    """By name."""
-    definitions = queries.list_definitions(db).by_name.values()
-    states = indexing.states(db, definitions)
-    return [Shown(definition, states.get(definition.name, "none")) for definition in definitions]
 
 
 def put(unit: UnitOfWork, *, name: str, data: Mapping[str, Any], precondition: Precondition) -> tuple[Shown, bool]:
@@ -81,7 +73,7 @@ def _found(definition: Definition | None) -> Definition:
 
 
 def _shown(db: Connection, definition: Definition) -> Shown:
-    return Shown(definition, indexing.states(db, [definition]).get(definition.name, "none"))
+    return Shown(**_columns(definition), index=indexing.states(db, [definition]).get(definition.name, "none"))
 
 
 def _columns(definition: Definition) -> dict[str, Any]:
