@@ -18,7 +18,8 @@ def compared(
 
     `subject` is the row's id, `entries` selects the entries that count, `key` in it is whose each is, and `aggregate` is over them and
     never NULL. Where 0 passes too, the rows are sought whose entries fail, since those without any are in no group. A subquery of its own
-    under EXISTS becomes one hash join, also where it is negated, and where it stands under an OR it is looked up by `key` and not scanned.
+    under EXISTS becomes one hash join, also where it is negated; where it stands beside an OR, PostgreSQL makes the aggregate once and
+    hashes it, or looks each row up by `key`, whichever is cheaper. An IN too large to be hashed would be scanned for each row.
     """
     grouped = entries.with_only_columns(key.label("key")).group_by(key)
     if not test.passes(0):

@@ -78,6 +78,11 @@ def found(db: Connection, rule: str) -> set[int]:
     return {version - 1 for version in db.execute(select(Customer.version).where(condition(rule))).scalars()}
 
 
+def explained(db: Connection, rule: str) -> str:
+    statement = select(Customer.id).where(condition(rule)).compile(dialect=postgresql.psycopg.dialect())
+    return json.dumps(db.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", statement.params).scalar_one())
+
+
 class TestCompared:
     @pytest.mark.parametrize(
         ("rule", "counts"),
@@ -111,12 +116,24 @@ class TestCompared:
 
     @pytest.mark.parametrize("rule", ["call_count('phone') > 1", "call_count('phone') < 2", "NOT call_count('phone') < 2"])
     def test_the_aggregate_is_made_once_for_the_statement(self, db: Connection, rule: str) -> None:
-        statement = select(Customer.id).where(condition(rule)).compile(dialect=postgresql.psycopg.dialect())
+        plan = explained(db, rule)
 
-        plan = db.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", statement.params).scalar_one()
+        assert '"Subplan Name"' not in plan
+        assert "Join" in plan
 
-        assert '"Subplan Name"' not in json.dumps(plan)
-        assert "Join" in json.dumps(plan)
+    @pytest.mark.parametrize("rule", ["call_count('phone') > 1 OR version = 9", "call_count('phone') < 2 OR version = 9"])
+    def test_beside_an_or_it_is_hashed_for_many_customers_and_looked_up_for_few(self, app: Flask, db: Connection, rule: str) -> None:
+        db.exec_driver_sql("INSERT INTO calls SELECT gen_random_uuid(), 'phone' FROM generate_series(1, 5000)")
+        db.exec_driver_sql("CREATE INDEX ON calls (customer_id)")
+        db.exec_driver_sql("ANALYZE calls, customers")
+
+        few = explained(db, rule)
+        insert_customers(app, ({} for _ in range(500)))
+        db.exec_driver_sql("ANALYZE customers")
+        many = explained(db, rule)
+
+        assert "calls_customer_id_idx" in few
+        assert "hashed SubPlan" in many
 
     def test_an_argument_is_checked_by_its_function(self) -> None:
         with pytest.raises(RuleError) as raised:
