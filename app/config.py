@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 T = TypeVar("T")
 D = TypeVar("D")
 
-SERVICES = ("customers",)
+SERVICES = ("customers", "contact_history")
 
 # A shorter key could be guessed from one signed cursor.
 _MIN_SECRET_LENGTH = 32
@@ -48,8 +48,14 @@ class Config:
     request_deadline: float = 8.0
     connect_timeout: float = 3.0
     body_timeout: float = 10.0
+    stream_timeout: float = 30.0
     admission_wait: float = 1.0
     max_body_bytes: int = 1_048_576
+
+    @property
+    def streams(self) -> int:
+        """How many imports and exports may run at once in a process: half of its threads, so that short requests always find one."""
+        return max(1, self.threads // 2)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -76,6 +82,7 @@ class Config:
             "request_deadline": reader.value("REQUEST_DEADLINE", _seconds, 8.0),
             "connect_timeout": reader.value("CONNECT_TIMEOUT", _seconds, 3.0),
             "body_timeout": reader.value("BODY_TIMEOUT", _seconds, 10.0),
+            "stream_timeout": reader.value("STREAM_TIMEOUT", _seconds, 30.0),
             "admission_wait": reader.value("ADMISSION_WAIT", _seconds, 1.0),
             "max_body_bytes": reader.value("MAX_BODY_BYTES", _integer(1024, 1 << 30), 1_048_576),
         }

@@ -15,9 +15,11 @@ from app.changes import epoch, queries
 from app.changes import routes as changes
 from app.changes.positions import Positions
 from app.config import Config
+from app.contact_history import routes as contact_history
 from app.core import logs
 from app.customers import catalogue as customer_names
 from app.customers import routes as customers
+from app.customers.bulk import routes as customers_in_bulk
 from app.customers.models import Customer
 from app.db import failures
 from app.db.engines import Database
@@ -32,7 +34,10 @@ from app.web.paging import Cursors
 _MEASURE_SECONDS = 2.0
 
 # What is mounted with each service; tokens, attributes and the feed go with the customers.
-_BLUEPRINTS = {"customers": (tokens.blp, customers.blp, attributes.blp, changes.blp)}
+_BLUEPRINTS = {
+    "customers": (tokens.blp, customers_in_bulk.blp, customers.blp, attributes.blp, changes.blp),
+    "contact_history": (contact_history.blp,),
+}
 
 _ATTRIBUTES = Entries(providers=(AttributeNames(Customer.attributes),))
 
@@ -58,6 +63,7 @@ def create_app(config: Config) -> Flask:
         keys=KeyStore(database),
         catalogues={"customers": Catalogue.of([builtins.ENTRIES, customer_names.entries(), _ATTRIBUTES])},
         waiters=threading.Semaphore(config.threads // 4),
+        streams=threading.Semaphore(config.streams),
     )
     edge.install(app)
     problems.install(app)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 
 import app.attributes.models
 import app.changes.models
+import app.contact_history.models
 import app.customers.models
 import app.idempotency.models
 import app.tokens.models  # noqa: F401  each import puts its tables into the metadata

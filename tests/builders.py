@@ -33,6 +33,40 @@ def customer(api: Api, **fields: Any) -> dict[str, Any]:
     return dict(response.json)
 
 
+def entry(api: Api, customer_id: str, **fields: Any) -> dict[str, Any]:
+    """A new interaction of the customer, as the API answers it; a year ago, unless it is said."""
+    response = api.post(f"/v1/customers/{customer_id}/contact-history", {"kind": "note", "occurred_at": "2025-01-01T00:00:00Z"} | fields)
+    assert response.status_code == 201, response.get_data(as_text=True)
+    return dict(response.json)
+
+
+def whole_entry(**fields: Any) -> dict[str, Any]:
+    """A body in which every writable field is set, each as it is answered."""
+    return {
+        "kind": "order",
+        "channel": "wechat",
+        "direction": "inbound",
+        "subject": "订单 1001",
+        "body": "Two lines:\n\tthe second.",
+        "outcome": "paid",
+        "agent": "anna@kehu.example",
+        "occurred_at": "2024-05-01T08:00:00.123456Z",
+        "duration_seconds": 90,
+        "amount": "1280.50",
+        "currency": "CNY",
+        "source": "shopify",
+        "external_id": "gid://shopify/Order/1001",
+        "attributes": {"coupon": "SPRING", "items": 3, "gift": False},
+    } | fields
+
+
+def metrics(api: Api, customer_id: str) -> dict[str, Any]:
+    """What the interactions of a customer add up to, as the API answers it."""
+    response = api.get(f"/v1/customers/{customer_id}")
+    assert response.status_code == 200, response.get_data(as_text=True)
+    return dict(response.json["metrics"])
+
+
 def whole_customer(**fields: Any) -> dict[str, Any]:
     """A body in which every writable field but `organization_id` is set, each as it is answered."""
     return {

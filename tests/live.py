@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 class LiveServer:
     """gunicorn as it is shipped, on a free port; a context manager."""
 
-    def __init__(self, config: Config, **settings: str) -> None:
+    def __init__(self, config: Config, *, application: str = "wsgi:app", **settings: str) -> None:
         self._config = config
+        self._application = application
         self._settings = settings
         self.port = free_port()
         self.log_path = Path(tempfile.mkstemp(prefix="kehu-live-", suffix=".log")[1])
@@ -47,7 +48,7 @@ class LiveServer:
         }
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+                [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", self._application],
                 cwd=ROOT,
                 env=environment,
                 stdout=log,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from app.core import limits, times
 from app.core.errors import FieldFault, Invalid
@@ -36,6 +37,8 @@ class Definitions:
     """All that are defined, by name."""
 
     by_name: Mapping[str, Definition]
+    # Of the check: where it is the same, the same values are taken, and become the same. None before anything was defined.
+    edition: UUID | None = None
 
     def checked(self, sent: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """`sent`, a merge patch of attributes, with each defined one as it is kept. Raises Invalid.

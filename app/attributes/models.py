@@ -1,10 +1,11 @@
-"""The table of definitions; small, and read whole."""
+"""The table of definitions, small and read whole, and the one row that says which edition of it there is."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,3 +33,16 @@ class Attribute(Base):
     version: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     updated_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class AttributeEdition(Base):
+    """One row, with a new id whenever values come to be checked otherwise; none before the first definition.
+
+    An id and no number, so that it is never had twice, not even by databases that are copies of one another.
+    """
+
+    __tablename__ = "attribute_edition"
+    __table_args__ = (CheckConstraint("is_only", name="is_only"),)
+
+    is_only: Mapped[bool] = mapped_column(Boolean, primary_key=True, autoincrement=False)
+    edition: Mapped[UUID] = mapped_column(Uuid)

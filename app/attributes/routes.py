@@ -9,9 +9,9 @@ from flask.views import MethodView
 
 from app.attributes import indexing, listing, schemas, service
 from app.attributes.service import Shown
+from app.core import attributes
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
-from app.web import fields
 from app.web.answers import Answer
 from app.web.api import Blueprint
 from app.web.frame import Read, Write, runtime
@@ -85,6 +85,6 @@ def _answer(shown: Shown, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
 
 def _check_name(name: str) -> None:
     try:
-        fields.check_attribute_name(name)
+        attributes.check_name(name)
     except Fault as fault:
         raise Invalid([FieldFault("path.attribute", fault.code, fault.detail)]) from fault

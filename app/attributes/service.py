@@ -46,6 +46,8 @@ def put(unit: UnitOfWork, *, name: str, data: Mapping[str, Any], precondition: P
     if after != before:
         after = replace(after, version=before.version + 1, updated_at=max(unit.now, before.updated_at))
         queries.update_definition(unit.connection, name, values=_columns(after))
+    if (after.choices, after.required) != (before.choices, before.required):
+        queries.renew_edition(unit.connection)
     return _shown(unit.connection, after), False
 
 
@@ -54,6 +56,7 @@ def delete(unit: UnitOfWork, *, name: str, precondition: Precondition) -> None:
     before = _found(queries.lock_definition_by_name(unit.connection, name))
     precondition.check(before.version)
     queries.delete_definition(unit.connection, name)
+    queries.renew_edition(unit.connection)
 
 
 def _create(unit: UnitOfWork, name: str, data: Mapping[str, Any]) -> Definition:
@@ -63,6 +66,7 @@ def _create(unit: UnitOfWork, name: str, data: Mapping[str, Any]) -> Definition:
     if not queries.insert_definition(unit.connection, values=_columns(made)):
         # Somebody else defined it since we looked.
         raise Outrun
+    queries.renew_edition(unit.connection)
     return made
 
 

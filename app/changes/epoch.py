@@ -11,7 +11,7 @@ _READ = text("SELECT epoch, system_identifier, (SELECT system_identifier::text F
 _BEGIN = text("UPDATE feed_epoch SET epoch = epoch + 1, system_identifier = (SELECT system_identifier::text FROM pg_control_system())")
 _ADOPT = text("UPDATE feed_epoch SET system_identifier = (SELECT system_identifier::text FROM pg_control_system())")
 # The fence and the feed compare ids of this server's transactions, and these are another one's.
-_FORGET = (text("UPDATE events SET xid = '0' WHERE xid <> '0'"), text("UPDATE customers SET xid = '0' WHERE xid <> '0'"))
+_FORGET = tuple(text(f"UPDATE {table} SET xid = '0' WHERE xid <> '0'") for table in ("events", "customers", "contact_history"))
 _IS_AHEAD = text("SELECT coalesce((SELECT xid FROM events ORDER BY xid DESC LIMIT 1) >= pg_snapshot_xmax(pg_current_snapshot()), false)")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from sqlalchemy import ARRAY, Connection, Row, Text, bindparam, cast, func, select, text, tuple_
@@ -74,14 +75,22 @@ def _feed(*, narrowed: str, filtered: str) -> TextualSelect:
 
 
 _BY_SUBJECT = "AND subject = :subject"
-_BY_TYPES = "WHERE type = ANY(:types)"
+_BY_TYPES = "type = ANY(:types)"
+_NOT_SEEN = "NOT pg_visible_in_snapshot(xid, CAST(:snapshot AS pg_snapshot))"
+
+
+def _statement(*, by_subject: bool, by_types: bool, not_seen: bool) -> TextualSelect:
+    conditions = [condition for condition, wanted in ((_BY_TYPES, by_types), (_NOT_SEEN, not_seen)) if wanted]
+    filtered = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    statement = _feed(narrowed=_BY_SUBJECT if by_subject else "", filtered=filtered)
+    return statement.bindparams(bindparam("types", type_=ARRAY(Text))) if by_types else statement
+
+
 _STATEMENTS = {
-    (by_subject, by_types): _feed(narrowed=_BY_SUBJECT if by_subject else "", filtered=_BY_TYPES if by_types else "").bindparams(
-        *([bindparam("types", type_=ARRAY(Text))] if by_types else [])
-    )
-    for by_subject in (False, True)
-    for by_types in (False, True)
+    wanted: _statement(by_subject=wanted[0], by_types=wanted[1], not_seen=wanted[2]) for wanted in product((False, True), repeat=3)
 }
+# Everything that a transaction sees which has begun with this statement, and nothing else.
+_SNAPSHOT = select(select(FeedEpoch.epoch).scalar_subquery(), cast(func.pg_current_snapshot(), Text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +112,32 @@ def list_events_of_subject(db: Connection, *, subject: str, before: tuple[int, i
     return db.execute(_OF_SUBJECT_BEFORE, {"subject": subject, "count": count, "xid": before[0], "id": before[1]}).all()
 
 
+def get_snapshot(db: Connection) -> tuple[int, str]:
+    """The epoch, and what the running transaction sees, as a pg_snapshot in text."""
+    epoch, snapshot = db.execute(_SNAPSHOT).one()
+    return epoch, snapshot
+
+
 def read_feed(
-    db: Connection, *, after: tuple[int, int], types: Sequence[str] | None, subject: str | None, count: int, window: int
+    db: Connection,
+    *,
+    after: tuple[int, int],
+    types: Sequence[str] | None,
+    subject: str | None,
+    snapshot: str | None,
+    count: int,
+    window: int,
 ) -> FeedPage:
-    """At most `count` events of the next `window` behind `after` (xid, id), of `types` (None: all) and about `subject` (None: any)."""
+    """At most `count` events of the next `window` behind `after` (xid, id), of `types` (None: all), about `subject` (None: any), and not
+    seen by `snapshot`."""
     values: dict[str, Any] = {"xid": str(after[0]), "id": after[1], "count": count, "window": window}
     if subject is not None:
         values["subject"] = subject
     if types is not None:
         values["types"] = list(types)
-    rows = db.execute(_STATEMENTS[subject is not None, types is not None], values).all()
+    if snapshot is not None:
+        values["snapshot"] = snapshot
+    rows = db.execute(_STATEMENTS[subject is not None, types is not None, snapshot is not None], values).all()
     first = rows[0]
     events = [row for row in rows if row.id is not None]
     full = len(events) == count

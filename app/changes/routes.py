@@ -35,6 +35,8 @@ class Feed(MethodView):
         followed = service.follow(
             call.db, call.caller, after=after, patterns=query["types"], subject=query["subject"], count=query["limit"]
         )
-        text = here.positions.text
-        shown = {"data": [events.shown(row, text) for row in followed.events], "next_position": text(followed.next_position)}
+        shown = {
+            "data": [events.shown(row, here.positions.text) for row in followed.events],
+            "next_position": here.positions.text_of(followed.next_position),
+        }
         return Answer(dumped=shown, nothing_yet=followed.whole and not followed.events)

@@ -23,9 +23,7 @@ class EventDataSchema(AnswerSchema):
     )
     after = marshmallow.fields.Dict(
         allow_none=True,
-        metadata={
-            "description": "The fields in `changed` as they are now, of customers with `version` and `updated_at`; all of a new one."
-        },
+        metadata={"description": "The fields in `changed` as they are now, with `version`; all of something new."},
     )
     changed = marshmallow.fields.List(fields.Parsed(str))
 

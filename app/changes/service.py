@@ -25,10 +25,10 @@ _RESTART = "/v1/changes"
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """Events behind a position, and `(epoch, xid, id)` from which to go on. `whole`: there are no more at present."""
+    """Events behind a position, and the place from which to go on. `whole`: there are no more at present."""
 
     events: Sequence[Row[Any]]  # Any: the columns of the log's queries
-    next_position: tuple[int, int, int]
+    next_position: Place
     whole: bool
 
 
@@ -42,19 +42,28 @@ def follow(
     """
     types = catalogue.visible(caller, patterns)
     place = (after.xid, after.id) if after is not None else _BEGINNING
+    snapshot = after.snapshot if after is not None else None
     events: list[Row[Any]] = []
     until = time.monotonic() + _SECONDS
     while True:
         wanted = count - len(events)
         # Where every event is wanted, no more are looked at than are shown.
-        window = wanted if types is None else max(_WINDOW, wanted)
-        page = queries.read_feed(db, after=place, types=types, subject=subject, count=wanted, window=window)
+        window = wanted if types is None and snapshot is None else max(_WINDOW, wanted)
+        page = queries.read_feed(db, after=place, types=types, subject=subject, snapshot=snapshot, count=wanted, window=window)
         if after is not None:
             _check(after, page)
         events.extend(page.events)
         place = page.last or place
         if page.whole or len(events) == count or time.monotonic() > until:
-            return Followed(events, (page.epoch, *place), page.whole)
+            return Followed(events, Place(page.epoch, *place, snapshot=_still_needed(snapshot, place[0])), page.whole)
+
+
+def _still_needed(snapshot: str | None, xid: int) -> str | None:
+    """None from where on nothing is left that the snapshot could have seen."""
+    if snapshot is None:
+        return None
+    first_not_begun = int(snapshot.split(":")[1])
+    return snapshot if xid < first_not_begun else None
 
 
 def _check(after: Place, page: queries.FeedPage) -> None:

@@ -1,10 +1,15 @@
-"""The command line: `kehu serve`, `migrate`, `tokens`, `openapi`; a command a file, and no rule of the service in any of them."""
+"""The command line: `kehu serve`, `tokens`, `import` and the others; a command a file, and no rule of the service in any of them."""
 
 from __future__ import annotations
 
 import click
 
+from app.cli.exporting import export as export_command
+from app.cli.importing import check as check_command
+from app.cli.importing import import_ as import_command
+
 # Under other names than their files: `app.cli.serve` has to stay the module.
+from app.cli.metrics import metrics as metrics_command
 from app.cli.migrate import migrate as migrate_command
 from app.cli.openapi import openapi as openapi_command
 from app.cli.restored import restored as restored_command
@@ -36,3 +41,7 @@ main.add_command(migrate_command)
 main.add_command(tokens_command)
 main.add_command(openapi_command)
 main.add_command(restored_command)
+main.add_command(metrics_command)
+main.add_command(import_command)
+main.add_command(check_command)
+main.add_command(export_command)

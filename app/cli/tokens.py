@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -16,11 +15,11 @@ import click
 from app.cli import instance
 from app.config import Config
 from app.core.caller import ALL_SCOPES, SCOPES, command_line
-from app.core.errors import NotFound, Unavailable
+from app.core.errors import NotFound
 from app.core.faults import Fault
 from app.core.limits import TOKEN_NAME_MAX
 from app.core.text import clean_line
-from app.db import failures, unit_of_work
+from app.db import unit_of_work
 from app.db.engines import Database
 from app.db.unit_of_work import UnitOfWork
 from app.tokens import queries, service
@@ -29,7 +28,6 @@ T = TypeVar("T")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PAGE = 200
-_UNDEFINED_TABLE = "42P01"
 
 
 class _Span(click.ParamType[timedelta]):
@@ -84,7 +82,7 @@ def create(name: str, scopes: tuple[str, ...], expires_in: timedelta | None) -> 
             expires_at=_end(unit.now, expires_in) if expires_in is not None else None,
         )
 
-    with _database() as (database, config):
+    with instance.database(Config.from_env()) as (database, config):
         made = _write(database, config, make)
     click.echo(f"Token {made.id} ({made.name}), scopes {' '.join(made.scopes)}:")
     click.echo(made.token)
@@ -93,7 +91,10 @@ def create(name: str, scopes: tuple[str, ...], expires_in: timedelta | None) -> 
 @tokens.command(name="list")
 def list_all() -> None:
     """List all tokens, newest first, without their secrets."""
-    with _database() as (database, config), database.lease(time.monotonic() + config.request_deadline) as connection:
+    with (
+        instance.database(Config.from_env()) as (database, config),
+        database.lease(time.monotonic() + config.request_deadline) as connection,
+    ):
         after = None
         while True:
             rows = service.list_page(connection, after=after, count=_PAGE)
@@ -110,7 +111,7 @@ def list_all() -> None:
 @click.argument("token_id", metavar="ID", type=click.UUID)
 def revoke(token_id: UUID) -> None:
     """Remove a token for good; every process refuses it within five seconds."""
-    with _database() as (database, config):
+    with instance.database(Config.from_env()) as (database, config):
         try:
             _write(database, config, lambda unit: service.revoke(unit, command_line("kehu tokens revoke"), token_id=token_id))
         except NotFound as error:
@@ -143,28 +144,3 @@ def _end(now: datetime, expires_in: timedelta) -> datetime:
 
 def _write(database: Database, config: Config, work: Callable[[UnitOfWork], T]) -> T:
     return unit_of_work.run(database, time.monotonic() + config.request_deadline, work)
-
-
-@contextmanager
-def _database() -> Iterator[tuple[Database, Config]]:
-    config = Config.from_env()
-    with instance.url(config) as url:
-        database = Database(dataclasses.replace(config, database_url=url))
-        try:
-            yield database, config
-        except failures.DATABASE_ERRORS as error:
-            raise click.ClickException(_sentence(error)) from error
-        except Unavailable as error:
-            raise click.ClickException("The database does not answer, or is too busy. Try again.") from error
-        finally:
-            database.close()
-
-
-def _sentence(error: Exception) -> str:
-    """What the person at the terminal can put right; raises what is our own mistake."""
-    if failures.sqlstate(error) == _UNDEFINED_TABLE:
-        return "The database has no tables of Kehu yet: run `kehu migrate`."
-    if failures.meaning(error, narrowable=False) is None:
-        raise error
-    # libpq's own words name host and reason, and no password.
-    return f"The database cannot be used: {str(getattr(error, 'orig', error)).partition(chr(10))[0]}"

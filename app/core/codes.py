@@ -1,14 +1,22 @@
-"""Codes that others keep: countries, time zones, locales."""
+"""Codes that others keep: countries, currencies, time zones, locales."""
 
 from __future__ import annotations
 
 import re
 import zoneinfo
-from functools import cache
+from functools import cache, lru_cache
 
 from app.core.faults import Fault
 
 LOCALE_MAX = 64
+
+# The currencies that are not written with two decimals, by ISO 4217's list one; pycountry does not know.
+_WITH_DECIMALS = {
+    0: ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
+    3: ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"),
+    4: ("CLF", "UYW"),
+}
+_MINOR_UNITS = {currency: decimals for decimals, currencies in _WITH_DECIMALS.items() for currency in currencies}
 
 # RFC 5646 2.1: `langtag`, and a tag that is private use as a whole. The letters are spelt out, because [a-z] with IGNORECASE
 # matches U+017F and U+212A.
@@ -29,11 +37,23 @@ def is_country(code: str) -> bool:
     return code in _countries()
 
 
+def is_currency(code: str) -> bool:
+    """Whether this is an ISO 4217 code in upper case, as pycountry's copy of the list has it."""
+    return code in _currencies()
+
+
+def minor_units(currency: str) -> int:
+    """How many decimals the currency is written with, by ISO 4217; 2 for most."""
+    return _MINOR_UNITS.get(currency, 2)
+
+
 def is_time_zone(name: str) -> bool:
     """Whether this is a name of the IANA time zone database, in its own case."""
     return name in _time_zones()
 
 
+# A shop writes the same few with every customer.
+@lru_cache(maxsize=1024)
 def normalise_locale(tag: str) -> str:
     """Return a BCP 47 tag in canonical case: `zh-hans-cn` becomes `zh-Hans-CN` (RFC 5646 2.1.1).
 
@@ -68,6 +88,13 @@ def _countries() -> frozenset[str]:
     import pycountry
 
     return frozenset(country.alpha_2 for country in pycountry.countries)
+
+
+@cache
+def _currencies() -> frozenset[str]:
+    import pycountry
+
+    return frozenset(currency.alpha_3 for currency in pycountry.currencies)
 
 
 @cache

@@ -96,11 +96,30 @@ def without_format_characters(value: str) -> str:
 
 
 class _NumberingPlan(NamedTuple):
+    """What a country calling code says of the numbers behind it."""
+
+    # Without those of numbers that can be dialled only within their area.
     lengths: frozenset[int]
     national_prefix: re.Pattern[str] | None
 
 
+class _HomePlan(NamedTuple):
+    """What a region says of the numbers that are written there without a country prefix."""
+
+    calling_code: str
+    lengths: frozenset[int]
+    longest: int
+    number: re.Pattern[str]
+    international_prefix: re.Pattern[str] | None
+    national_prefix: re.Pattern[str] | None
+    # Whether what the national prefix matches may be replaced by more than nothing.
+    is_rewritten: bool
+
+
 _CANONICAL_PHONE = re.compile(r"\+([1-9][0-9]{6,18})")
+
+# What nearly all people write between digits; to the library none of it means anything.
+_SEPARATORS = " -.()/"
 
 # Digits of any script, plus signs, white space and the punctuation that people write between digits. Letters are no part of it:
 # phonenumbers reads three or more as a vanity number, and would turn a note behind a number into further digits.
@@ -121,12 +140,53 @@ def normalise_phone(value: str, *, region: str | None) -> str:
     Raises `Fault` with the code invalid_phone, phone_region_unknown (no country prefix, and no region or one without a numbering
     plan) or phone_extension (E.164 has no place for an extension, and dropping it would lose it).
     """
-    canonical = _CANONICAL_PHONE.fullmatch(value)
-    if canonical and _is_canonical(canonical.group(1)):
-        return value
     if len(value) > PHONE_INPUT_MAX:
         raise Fault("invalid_phone", f"The number is longer than {PHONE_INPUT_MAX} characters.")
-    return _phone_by_library(without_format_characters(value).strip(), region)
+    certain = _phone_at_once(value, region)
+    return _phone_by_library(without_format_characters(value).strip(), region) if certain is None else certain
+
+
+def _phone_at_once(value: str, region: str | None) -> str | None:
+    """The number where a look at its digits is enough to know what the library would make of it in 40 to 100 us."""
+    digits = value
+    if not digits[1:].isdecimal():
+        # In half the time of str.translate.
+        for separator in _SEPARATORS:
+            digits = digits.replace(separator, "")
+    if _CANONICAL_PHONE.fullmatch(digits):
+        return digits if _is_canonical(digits[1:]) else None
+    if region is None or not (digits.isascii() and digits.isdecimal()):
+        return None
+    home = _home_plan(region)
+    return _national_at_once(digits, home) if home is not None else None
+
+
+def _national_at_once(digits: str, home: _HomePlan) -> str | None:
+    """The same for digits without a plus sign, step by step as `phonenumbers.parse` goes."""
+    abroad = home.international_prefix.match(digits) if home.international_prefix is not None else None
+    if abroad is not None:
+        return _whole(digits[abroad.end() :])
+    if digits.startswith(home.calling_code):
+        # The calling code without a plus sign, where it is too much for a number of this country or makes one of what was none.
+        is_too_long = len(digits) > home.longest
+        if is_too_long or not home.number.fullmatch(digits):
+            rest = digits[len(home.calling_code) :]
+            if _may_lose(rest, 0, home.national_prefix) or not (is_too_long or home.number.fullmatch(rest)):
+                return None
+            return _whole(digits)
+    prefix = home.national_prefix.match(digits) if home.national_prefix is not None else None
+    if prefix is not None:
+        digits = digits[prefix.end() :]
+        if len(digits) not in home.lengths or not home.number.fullmatch(digits):
+            return None
+        if home.is_rewritten and prefix[prefix.re.groups] is not None:
+            return None
+    return _whole(home.calling_code + digits)
+
+
+def _whole(digits: str) -> str | None:
+    """`digits` in E.164 where they are a whole number from its country calling code on, and read as themselves."""
+    return f"+{digits}" if digits[:1] not in ("", "0") and _is_canonical(digits) else None
 
 
 def _is_canonical(digits: str) -> bool:
@@ -134,11 +194,15 @@ def _is_canonical(digits: str) -> bool:
     for size in (1, 2, 3):
         plan = _numbering_plan(digits[:size])
         if plan is not None:
-            if len(digits) - size not in plan.lengths:
-                return False
             # A national prefix behind the country prefix (`+44 0...`) is the library's to remove.
-            return plan.national_prefix is None or not plan.national_prefix.match(digits, size)
+            return len(digits) - size in plan.lengths and not _may_lose(digits, size, plan.national_prefix)
     return False
+
+
+def _may_lose(digits: str, start: int, national_prefix: re.Pattern[str] | None) -> bool:
+    """Whether a national prefix may be taken from `digits` at `start`; Argentina's matches before all digits, and mostly nothing."""
+    found = national_prefix.match(digits, start) if national_prefix is not None else None
+    return found is not None and (found.end() > start or found.lastindex is not None)
 
 
 @lru_cache(maxsize=2048)
@@ -151,9 +215,33 @@ def _numbering_plan(calling_code: str) -> _NumberingPlan | None:
     metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
     if metadata is None or metadata.general_desc is None:
         return None
-    lengths = frozenset(metadata.general_desc.possible_length) | frozenset(metadata.general_desc.possible_length_local_only)
-    prefix = metadata.national_prefix_for_parsing
-    return _NumberingPlan(lengths, re.compile(prefix) if prefix else None)
+    lengths = frozenset(metadata.general_desc.possible_length) - frozenset(metadata.general_desc.possible_length_local_only)
+    return _NumberingPlan(lengths, _pattern(metadata.national_prefix_for_parsing))
+
+
+@lru_cache(maxsize=512)
+def _home_plan(region: str) -> _HomePlan | None:
+    """The same for a region; None where there is no such region, or one whose metadata are not as everywhere else."""
+    metadata = PhoneMetadata.metadata_for_region(region.upper(), None) if region.upper() in phonenumbers.SUPPORTED_REGIONS else None
+    if metadata is None or metadata.general_desc is None:
+        return None
+    number = _pattern(metadata.general_desc.national_number_pattern)
+    lengths, local = metadata.general_desc.possible_length, metadata.general_desc.possible_length_local_only
+    if number is None or max(local, default=0) > max(lengths):
+        return None
+    return _HomePlan(
+        str(metadata.country_code),
+        frozenset(lengths) - frozenset(local),
+        max(lengths),
+        number,
+        _pattern(metadata.international_prefix),
+        _pattern(metadata.national_prefix_for_parsing),
+        bool(metadata.national_prefix_transform_rule),
+    )
+
+
+def _pattern(pattern: str | None) -> re.Pattern[str] | None:
+    return re.compile(pattern) if pattern else None
 
 
 def _phone_by_library(text: str, region: str | None) -> str:

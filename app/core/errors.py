@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -48,6 +48,16 @@ class QueryTooDear(KehuError):
     code = "query_too_dear"
 
 
+class NotAllOrNothing(KehuError):
+    """A set of writes of which all or none was to be made; `refused` has what stood in the way, by the index of the item."""
+
+    code = "batch_refused"
+
+    def __init__(self, refused: Mapping[int, KehuError]) -> None:
+        super().__init__()
+        self.refused = refused
+
+
 class BadCursor(KehuError):
     """A cursor that is damaged, or belongs to another query."""
 
@@ -85,12 +95,12 @@ class NotFound(KehuError):
 
 
 class Gone(KehuError):
-    """The customer was deleted and can be restored."""
+    """The customer, or what `code` says, was deleted and can be restored."""
 
     code = "customer_deleted"
 
-    def __init__(self, *, existing_id: UUID, deleted_at: datetime) -> None:
-        super().__init__(existing_id=existing_id, deleted_at=deleted_at)
+    def __init__(self, code: str | None = None, *, existing_id: UUID, deleted_at: datetime) -> None:
+        super().__init__(code, existing_id=existing_id, deleted_at=deleted_at)
 
 
 class Conflict(KehuError):

@@ -28,6 +28,14 @@ ATTRIBUTE_TEXT_MAX = 4096
 QUERY_TEXT_MAX = 200
 TOKEN_NAME_MAX = 100
 REQUEST_ID_MAX = 128
+SUBJECT_MAX = 998
+BODY_MAX = 65_536
+AMOUNT_DIGITS_MAX = 15
+AMOUNT_DECIMALS_MAX = 6
+
+# Times, in seconds.
+OCCURRED_AHEAD_MAX_SECONDS = 24 * 3600
+DURATION_MAX_SECONDS = 2**31 - 1
 
 # Lists and maps, in items.
 ALTERNATES_MAX = 20
@@ -38,6 +46,10 @@ ATTRIBUTES_MAX = 200
 DEFINITIONS_MAX = 500
 DEFINITION_CHOICES_MAX = 200
 ATTRIBUTE_LIST_MAX = 100
+
+# Batches.
+BATCH_MAX = 1000
+BATCH_BODY_MAX_BYTES = 16 * 1_048_576
 
 # Tokens.
 TOKEN_OVERLAP_MAX_SECONDS = 7 * 24 * 3600
@@ -51,3 +63,16 @@ RULE_LIST_MAX = 500
 RULE_DIGITS_MAX = 38
 RULE_DAYS_MAX = 36_500
 RULE_FAULTS_MAX = 10
+
+# Streams. A line is a record of CSV too.
+LINE_MAX_BYTES = 1_048_576
+IMPORT_CHUNK_LINES = 1000
+IMPORT_CHUNK_BYTES = 1_048_576
+# A chunk that fills slowly is written so long after its first line.
+IMPORT_CHUNK_SECONDS = 1.0
+GZIP_RATIO_MAX = 100
+# How long a client may stop taking the answer of a stream.
+STALLED_READER_SECONDS = 60.0
+# Of results that are kept for a client who sends before it reads; beyond it has to read.
+OUTBOX_MAX_BYTES = 2 * 1024**3
+CSV_COLUMNS_MAX = 1000

@@ -41,6 +41,12 @@ _ALREADY_NFC = re.compile(
     "\uff01-\uff60\U00020000-\U0002a6df]*"
 )
 
+# Of those, what can stand in a line and is seen: everything but the line ends, the tab and the soft hyphen, and spaces only inside.
+_PLAIN_LINE = re.compile(
+    "[\x20-\x7e\xa1-\xac\xae-\u02ff\u2010-\u2027\u3001-\u3029\u3041-\u3096\u30a1-\u30fe\u3400-\u9fff\uac00-\ud7a3"
+    "\uff01-\uff60\U00020000-\U0002a6df]*"
+)
+
 
 def clean_line(value: str, *, max_length: int) -> str:
     """Return one line of text in NFC without surrounding white space; "" stays "".
@@ -59,6 +65,8 @@ def clean_line(value: str, *, max_length: int) -> str:
     text = value.strip(" \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000")
     if value and not text:
         raise _invisible()
+    if len(text) <= max_length and _PLAIN_LINE.fullmatch(text):
+        return text
     return _clean(text, max_length, _REFUSED_IN_LINE)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from app.core.errors import Conflict, Outrun
+from app.core.syncing import ExternalKey
 from app.customers import queries
-from app.customers.record import ExternalKey
 from app.db.unit_of_work import UnitOfWork
 
 
@@ -28,7 +28,9 @@ def claim(unit: UnitOfWork, customer_id: UUID, external_ids: Mapping[str, str], 
             raise Conflict("external_id_taken", source=source, external_id=external_id, existing_id=holder)
 
 
-def exchange(unit: UnitOfWork, customer_id: UUID, *, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """Release what is only in `before` and claim what is only in `after`. Raises Conflict."""
+def exchange(
+    unit: UnitOfWork, customer_id: UUID, *, before: Mapping[str, str], after: Mapping[str, str], own: ExternalKey | None = None
+) -> None:
+    """Release what is only in `before` and claim what is only in `after`. Raises as `claim` does."""
     queries.release_keys(unit.connection, customer_id, {source: key for source, key in before.items() if after.get(source) != key})
-    claim(unit, customer_id, {source: key for source, key in after.items() if before.get(source) != key})
+    claim(unit, customer_id, {source: key for source, key in after.items() if before.get(source) != key}, own=own)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,13 +16,15 @@ from app.attributes import queries as attribute_queries
 from app.core import contact_points
 from app.core.faults import Fault
 from app.core.search import SearchQuery
+from app.core.syncing import ExternalKey
 from app.customers import queries
 from app.customers.models import Customer
-from app.customers.record import ExternalKey
 from app.db import keyset
 from app.db.base import table_of
-from app.rules import compiling
-from app.rules.catalogue import Checked
+from app.db.engines import Snapshot
+from app.rules import compiling, reading
+from app.rules.catalogue import Catalogue, Checked
+from app.rules.tree import Condition
 
 # Any: column values of a row.
 
@@ -64,7 +66,26 @@ class CustomerOrder:
     after: tuple[Any, UUID] | None = None
 
 
-def begin(db: Connection, rule: Checked) -> datetime:
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """A rule, where it stood in the input, what it may name, and as at when it is evaluated; None: as at now."""
+
+    rule: Condition
+    pointer: str
+    catalogue: Catalogue
+    now: datetime | None = None
+
+
+def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> CustomerFilter:
+    """What `query` and a rule narrow a list to. Raises Invalid where the rule is not sound."""
+    told = {name: query[name] for name in CustomerFilter.__slots__ if name in query}
+    if ruled is None:
+        return CustomerFilter(**told)
+    rule = reading.check(db, ruled.catalogue, ruled.rule, pointer=ruled.pointer)
+    return CustomerFilter(**told, rule=rule, now=ruled.now or _begin(db, rule))
+
+
+def _begin(db: Connection, rule: Checked) -> datetime:
     """The moment of a new evaluation of `rule`: by the database's clock where it matters, since hosts need not agree on theirs."""
     return db.execute(_NOW).scalar_one() if rule.uses_time else datetime.now(UTC)
 
@@ -104,6 +125,13 @@ def attribute_column(db: Connection, name: str) -> Any:
     if found.type.is_list:
         raise Fault("wrong_type", "A list has no order to sort by.")
     return found.sql
+
+
+def stream_customers(snapshot: Snapshot, *, narrowed: CustomerFilter) -> Iterator[Sequence[Row[Any]]]:
+    """All rows, by id, some at a time."""
+    with snapshot.watched():
+        statement = _narrow(select(*queries.COLUMNS), snapshot.connection, narrowed)
+    return iter(()) if statement is None else snapshot.blocks(statement.order_by(Customer.id))
 
 
 def count_customers(db: Connection, *, narrowed: CustomerFilter) -> int:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
-import orjson
-
 from app.attributes.definition import Definitions
-from app.core import contact_points, limits, search
+from app.core import attributes, contact_points, limits, search
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
-from app.customers.record import WRITABLE
+from app.customers.record import WRITABLE, CustomerRecord
 
 # Any: values of a customer's fields.
 
@@ -28,18 +28,11 @@ DEFAULTS: dict[str, Any] = {
     "attributes": {},
 }
 
-_SORTED = orjson.OPT_SORT_KEYS
+_NAMES = tuple(field.name for field in fields(CustomerRecord))
+_VALUES = attrgetter(*_NAMES)
 
 # The maps, which a patch goes on with by name, and how many members each may have in the end.
 _MAPS = {"external_ids": limits.EXTERNAL_IDS_MAX, "attributes": limits.ATTRIBUTES_MAX}
-
-# Of all attributes together, as JSON: patches, each within the limit of a body, could grow a row without end.
-_ATTRIBUTES_BYTES_MAX = 1_048_576
-
-# From here on a float is written with an exponent, and jsonb, which keeps digits and no notation, gives it back as a whole number:
-# one that orjson reads as an int where it fits into 64 bits, signed or not.
-_WRITTEN_WITH_EXPONENT = 1e16
-_INT_MIN, _INT_END = -(2**63), 2**64
 
 
 def merge(before: Mapping[str, Any], patch: Mapping[str, Any], *, definitions: Definitions) -> dict[str, Any]:
@@ -52,13 +45,14 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any], *, definitions: D
     if "attributes" in patch:
         patch = {**patch, "attributes": definitions.checked(patch["attributes"])}
     after: dict[str, Any] = {
-        name: _merged(before[name], value) if name in _MAPS else _cleared(name, value) for name, value in patch.items()
+        name: attributes.merged(before[name], value) if name in _MAPS else DEFAULTS[name] if value is None else value
+        for name, value in patch.items()
     }
     region = after.get("country", before["country"])
     if after.get("phone") is not None:
-        after["phone"] = _phone(after["phone"], region, "/phone")
+        after["phone"] = phone(after["phone"], region, "/phone")
     if after.get("alternate_phones"):
-        phones = [_phone(number, region, f"/alternate_phones/{index}") for index, number in enumerate(after["alternate_phones"])]
+        phones = [phone(number, region, f"/alternate_phones/{index}") for index, number in enumerate(after["alternate_phones"])]
         after["alternate_phones"] = list(dict.fromkeys(phones))
     if after.get("alternate_emails"):
         after["alternate_emails"] = _each_once(after["alternate_emails"])
@@ -71,6 +65,17 @@ def new(data: Mapping[str, Any], *, definitions: Definitions) -> dict[str, Any]:
     values = DEFAULTS | merge(DEFAULTS, data, definitions=definitions)
     definitions.check_complete(values["attributes"])
     return values
+
+
+def columns(record: CustomerRecord) -> dict[str, Any]:
+    """The columns of the row that a read needs."""
+    return dict(zip(_NAMES, _VALUES(record), strict=True))
+
+
+def stored(record: CustomerRecord) -> dict[str, Any]:
+    """All columns of the row."""
+    values = columns(record)
+    return values | derived(values) | {"synced_digest": None}
 
 
 def derived(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,21 +109,7 @@ def _full_name(family_name: str | None, given_name: str | None) -> str | None:
 
 
 def _same(name: str, value: Any, before: Any) -> bool:
-    # By their JSON, since to Python 1, 1.0 and True are equal, also deep inside.
-    return bool(value == before) and (name != "attributes" or orjson.dumps(value, option=_SORTED) == orjson.dumps(before, option=_SORTED))
-
-
-def _merged(before: Mapping[str, Any], patch: Mapping[str, Any] | None) -> dict[str, Any]:
-    if patch is None:
-        return {}
-    return {name: _as_read_back(value) for name, value in {**before, **patch}.items() if value is not None}
-
-
-def _as_read_back(value: Any) -> Any:
-    """As it will come out of the database: a float that comes out as an int would differ from itself when it is sent again."""
-    if isinstance(value, float) and abs(value) >= _WRITTEN_WITH_EXPONENT and _INT_MIN <= value < _INT_END:
-        return int(value)
-    return value
+    return attributes.are_same(value, before) if name == "attributes" else bool(value == before)
 
 
 def _each_once(emails: list[str]) -> list[str]:
@@ -131,17 +122,12 @@ def _each_once(emails: list[str]) -> list[str]:
 
 def _check_size(after: Mapping[str, Any]) -> None:
     for name, most in _MAPS.items():
-        if len(after.get(name, ())) > most:
-            raise Invalid([FieldFault(f"/{name}", "wrong_count", f"There may be {most} members in all.")])
-    if len(orjson.dumps(after.get("attributes"))) > _ATTRIBUTES_BYTES_MAX:
-        raise Invalid([FieldFault("/attributes", "too_long", f"All attributes together may have {_ATTRIBUTES_BYTES_MAX} bytes as JSON.")])
+        attributes.check_count(name, after.get(name, {}), most)
+    attributes.check_size(after.get("attributes", {}))
 
 
-def _cleared(name: str, value: Any) -> Any:
-    return DEFAULTS[name] if value is None else value
-
-
-def _phone(number: str, region: str | None, pointer: str) -> str:
+def phone(number: str, region: str | None, pointer: str) -> str:
+    """The number in E.164, read by `region`. Raises Invalid at `pointer`."""
     try:
         return contact_points.normalise_phone(number, region=region)
     except Fault as fault:

@@ -59,14 +59,6 @@ class CustomerRecord:
         return f"{self.version}.{self.metrics_version}"
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalKey:
-    """The id by which another system, `source`, knows a customer."""
-
-    source: str
-    external_id: str
-
-
 KINDS = ("person", "organization")
 STATUSES = ("active", "inactive", "blocked")
 

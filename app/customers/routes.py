@@ -12,13 +12,14 @@ from app.changes import events
 from app.changes.schemas import EventPageSchema
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
+from app.core.syncing import Mode, Outcome
 from app.customers import listing, schemas, service, syncing
-from app.customers.listing import CustomerFilter, CustomerOrder
-from app.customers.record import CustomerRecord, ExternalKey
-from app.customers.syncing import Mode, Outcome
+from app.customers.direct import Direct
+from app.customers.listing import CustomerOrder, Ruled
+from app.customers.record import CustomerRecord
 from app.rules import printing, reading
 from app.rules.tree import Condition
-from app.web import dump, fields, paging
+from app.web import dump, external_keys, paging
 from app.web.answers import Answer
 from app.web.api import Blueprint
 from app.web.frame import Read, Write, runtime
@@ -50,18 +51,19 @@ class Customers(MethodView):
         "create_customer",
         scope="customers:write",
         body=schemas.CustomerCreateSchema,
+        query=schemas.MatchQuerySchema,
         answer=schemas.CustomerSchema,
         status=HTTPStatus.CREATED,
         refuses=(409,),
         headers=("Location", "ETag"),
     )
-    def post(self, call: Write, body: dict[str, Any]) -> Answer:
+    def post(self, call: Write, body: dict[str, Any], query: dict[str, Any]) -> Answer:
         """Create a customer
 
         An external id that is taken is 409 `external_id_taken` with `existing_id`; to create or change by an external id in one
-        call, PUT it.
+        call, PUT it. With `match`, a customer who has the same e-mail or phone is 409 `customer_exists` with all `candidates`.
         """
-        record = service.create(call.unit, call.caller, data=body)
+        record = service.create(_book(call), data=body, match=query["match"] or ())
         return _shown(record, status=HTTPStatus.CREATED)
 
 
@@ -93,7 +95,7 @@ class OneCustomer(MethodView):
         "patch_customer",
         scope="customers:write",
         body=schemas.CustomerPatchSchema,
-        query=schemas.RestoreQuerySchema,
+        query=schemas.PatchQuerySchema,
         answer=schemas.CustomerSchema,
         refuses=(404, 409, 410),
         versioned=True,
@@ -102,14 +104,15 @@ class OneCustomer(MethodView):
         """Change a customer
 
         A JSON merge patch: what is left out stays, `null` clears. A patch that changes nothing raises no version and makes no event.
+        With `match`, another customer who has the e-mail or phone that is sent is 409 `customer_exists` with all `candidates`.
         """
         record = service.patch(
-            call.unit,
-            call.caller,
+            _book(call),
             customer_id=customer_id,
             data=body,
             restore=query["deleted"] is not None,
             precondition=call.precondition,
+            match=query["match"] or (),
         )
         return _shown(record)
 
@@ -119,7 +122,7 @@ class OneCustomer(MethodView):
 
         It is gone from lists and is 410 by its id, keeps its external ids, and can be restored. Deleting it again is 204 too.
         """
-        service.delete(call.unit, call.caller, customer_id=customer_id, precondition=call.precondition)
+        service.delete(_book(call), customer_id=customer_id, precondition=call.precondition)
         return Answer()
 
 
@@ -131,7 +134,7 @@ class Restoration(MethodView):
 
         200 too where it was not deleted.
         """
-        return _shown(service.restore(call.unit, call.caller, customer_id=customer_id))
+        return _shown(service.restore(_book(call), customer_id=customer_id))
 
 
 @blp.route("/<id:customer_id>/changes")
@@ -169,7 +172,7 @@ class CustomerByKey(MethodView):
     @blp.reads("get_customer_by_external_id", scope="customers:read", answer=schemas.CustomerSchema, refuses=(404, 410), tagged=True)
     def get(self, call: Read, source: str, external_id: str) -> Answer:
         """Show the customer that an external id stands for"""
-        return _shown(syncing.get(call.db, key=_key(source, external_id)))
+        return _shown(syncing.get(call.db, key=external_keys.of_path(source, external_id)))
 
     @blp.writes(
         "upsert_customer_by_external_id",
@@ -187,15 +190,18 @@ class CustomerByKey(MethodView):
 
         The call to sync with; safe to repeat, and two first calls at once make one customer. The body is a merge patch over what is
         there. Where its `source_updated_at` is older than the stored one nothing is changed and `Kehu-Stale: true` says so.
+
+        With `match` the id is attached to the customer who has the same e-mail or phone, if there is one without an id of this source.
+        Where they point at several it is 409 `ambiguous_match` with all `candidates`, and nothing is written.
         """
         synced = syncing.upsert(
-            call.unit,
-            call.caller,
-            key=_key(source, external_id),
+            _book(call),
+            key=external_keys.of_path(source, external_id),
             data=body,
             mode=Mode(query["mode"]),
             restore=query["deleted"] is not None,
             precondition=call.precondition,
+            match=query["match"] or (),
         )
         answer = _shown(synced.record, status=HTTPStatus.CREATED if synced.outcome is Outcome.CREATED else HTTPStatus.OK)
         if synced.outcome is Outcome.STALE:
@@ -215,7 +221,7 @@ class CustomerByKey(MethodView):
 
         The customer stays; the id is free again.
         """
-        syncing.detach(call.unit, call.caller, key=_key(source, external_id), precondition=call.precondition)
+        syncing.detach(_book(call), key=external_keys.of_path(source, external_id), precondition=call.precondition)
         return Answer()
 
 
@@ -228,9 +234,8 @@ def _page(call: Read, query: dict[str, Any], rule: Condition | None, *, pointer:
     # Its text, whichever form it was sent in: what the cursor belongs to.
     query = query | {"filter": None if rule is None else printing.text(rule)}
     after = here.cursors.read(query, call.caller)
-    checked = reading.check(call.db, here.catalogues["customers"], rule, pointer=pointer) if rule is not None else None
-    begun = None if checked is None else after[2] if after else listing.begin(call.db, checked)
-    narrowed = CustomerFilter(**{name: query[name] for name in CustomerFilter.__slots__ if name in query}, rule=checked, now=begun)
+    ruled = None if rule is None else Ruled(rule, pointer, here.catalogues["customers"], now=after[2] if after else None)
+    narrowed = listing.narrowed(call.db, query, ruled)
     column = _column(call, query["sort"].removeprefix("-"), pointer=pointer.replace("filter", "sort"))
     order = CustomerOrder(column=column, descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
     rows = listing.list_customers(call.db, narrowed=narrowed, order=order, count=query["limit"] + 1)
@@ -242,7 +247,7 @@ def _page(call: Read, query: dict[str, Any], rule: Condition | None, *, pointer:
         caller=call.caller,
         query=query,
         dump=dump.selected(schemas.CustomerSchema, None if chosen is None else tuple(dict.fromkeys(["id", *chosen]))),
-        key=lambda row: (row.sort_value, row.id, begun),
+        key=lambda row: (row.sort_value, row.id, narrowed.now),
         total=total,
     )
 
@@ -256,18 +261,10 @@ def _column(call: Read, sort: str, *, pointer: str) -> Any:
         raise Invalid([FieldFault(pointer, fault.code, fault.detail)]) from fault
 
 
+def _book(call: Write) -> Direct:
+    return Direct(call.unit, call.caller)
+
+
 def _shown(record: CustomerRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     headers = {"Location": f"/v1/customers/{record.id}"} if status is HTTPStatus.CREATED else {}
     return Answer(record, status=status, tag=record.tag, headers=headers)
-
-
-def _key(source: str, external_id: str) -> ExternalKey:
-    faults = []
-    for name, check, value in (("source", fields.check_source, source), ("external_id", fields.clean_external_id, external_id)):
-        try:
-            check(value)
-        except Fault as fault:
-            faults.append(FieldFault(f"path.{name}", fault.code, fault.detail))
-    if faults:
-        raise Invalid(faults)
-    return ExternalKey(source, fields.clean_external_id(external_id))

@@ -11,11 +11,13 @@ from marshmallow import ValidationError
 from app.core import limits
 from app.core.faults import Fault
 from app.core.search import SearchQuery, parse_query
+from app.core.syncing import ExternalKey
 from app.customers.listing import SORTS
-from app.customers.record import KINDS, STATUSES, ExternalKey
+from app.customers.matching import BY
+from app.customers.record import KINDS, STATUSES
 from app.web import fields
 from app.web.rule_fields import RuleJson
-from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema
+from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema, chosen_fields
 
 DELETED = ("exclude", "include", "only")
 
@@ -74,8 +76,7 @@ class CustomerMetricsSchema(AnswerSchema):
 class _Addresses(fields.Items):
     """Addresses, at most one of them the primary one."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:  # Any: marshmallow's own signature
-        items = super()._deserialize(value, attr, data, **kwargs)
+    def finish(self, items: list[Any]) -> list[Any]:  # Any: what the items are loaded as
         primary = [index for index, item in enumerate(items) if item["primary"]]
         if len(primary) > 1:
             raise ValidationError({primary[1]: {"primary": [Fault("second_primary", "Only one address can be the primary one.")]}})
@@ -221,15 +222,9 @@ def _phone(value: str) -> str:
     return fields.e164("+" + value[1:] if value.startswith(" ") else value)
 
 
-def _names(value: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(["id", *value.split(",")]))
-    unknown = [name for name in names if name not in SHOWN]
-    if unknown:
-        raise Fault("unknown_field", f"There is no field {unknown[0][:64]!r}.")
-    return names
+class CustomerFilterQuerySchema(QuerySchema):
+    """What narrows a list of customers."""
 
-
-class CustomerPageQuerySchema(PageQuerySchema):
     filter = fields.Parsed(
         str,
         {"maxLength": limits.RULE_TEXT_MAX, "examples": ["country = 'CN' AND days_since(metrics.last_order_at) > 30"]},
@@ -254,13 +249,30 @@ class CustomerPageQuerySchema(PageQuerySchema):
     created_after = fields.Timestamp(load_default=None, metadata={"description": "Later than this."})
     created_before = fields.Timestamp(load_default=None, metadata={"description": "Earlier than this."})
     deleted = fields.Choice(*DELETED, load_default="exclude", metadata={"default": "exclude"})
+
+
+class CustomerPageQuerySchema(PageQuerySchema, CustomerFilterQuerySchema):
+    """A page of customers."""
+
     sort = _Sort()
     count = fields.Choice("exact", load_default=None, metadata={"description": "`exact` adds `total`."})
-    fields_ = fields.Parsed(
-        _names,
-        data_key="fields",
+    fields_ = chosen_fields(CustomerSchema)
+
+
+def _match(value: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+    if not set(names) <= set(BY):
+        raise Fault("not_a_choice", f"This has to be one of {', '.join(BY)}, or both with a comma between.")
+    return names
+
+
+def match_field() -> fields.Parsed:
+    """Which identifiers may find a customer beside external ids."""
+    return fields.Parsed(
+        _match,
+        {"pattern": "^(email|phone)(,(email|phone))*$"},
         load_default=None,
-        metadata={"description": "Names of fields, separated by commas; `id` is always there."},
+        metadata={"description": "`email`, `phone` or `email,phone`: look for the customer by these too, living ones, by the main ones."},
     )
 
 
@@ -286,6 +298,10 @@ class CustomerSearchSchema(Schema):
     )
 
 
+class MatchQuerySchema(QuerySchema):
+    match = match_field()
+
+
 class RestoreQuerySchema(QuerySchema):
     deleted = fields.Choice(
         "restore",
@@ -294,7 +310,11 @@ class RestoreQuerySchema(QuerySchema):
     )
 
 
-class UpsertQuerySchema(RestoreQuerySchema):
+class PatchQuerySchema(RestoreQuerySchema, MatchQuerySchema):
+    """How a change finds its customer and meets others."""
+
+
+class UpsertQuerySchema(PatchQuerySchema):
     mode = fields.Choice("upsert", "create", "update", load_default="upsert", metadata={"default": "upsert"})
 
 

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from sqlalchemy import Connection
 
-from app.attributes import queries as attribute_queries
-from app.core.caller import Caller
 from app.core.errors import Conflict, FieldFault, Invalid, NotFound, Outrun
-from app.core.ids import new_id
 from app.core.preconditions import Precondition
-from app.customers import keys, merging, queries, service, writing
-from app.customers.record import CustomerRecord, ExternalKey
-from app.db.unit_of_work import UnitOfWork
+from app.core.syncing import ExternalKey, Mode, Outcome
+from app.customers import matching, queries, service, writing
+from app.customers.book import Book
+from app.customers.record import CustomerRecord
 
 # Any: values of a customer's fields.
-
-
-class Mode(Enum):
-    """What an upsert may do."""
-
-    UPSERT = "upsert"
-    CREATE = "create"
-    UPDATE = "update"
-
-
-class Outcome(Enum):
-    """What an upsert did. STALE: what is stored is newer by the source's own time, so nothing."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +33,36 @@ def get(db: Connection, *, key: ExternalKey) -> CustomerRecord:
 
 
 def upsert(
-    unit: UnitOfWork,
-    caller: Caller,
+    book: Book,
     *,
     key: ExternalKey,
     data: Mapping[str, Any],
     mode: Mode,
     restore: bool,
     precondition: Precondition,
+    match: Sequence[str] = (),
 ) -> Synced:
     """The customer that `key` stands for, made or changed by the merge patch `data`. With `restore` a deleted one comes back by it.
 
+    Where `key` stands for nobody, the customer who has one of the identifiers that `match` names gets it, if there is one.
+
     Raises NotFound (Mode.UPDATE and there is none), Gone, PreconditionRequired, PreconditionFailed, Invalid, and Conflict (an external id
-    is taken; Mode.CREATE and there is one).
+    is taken; the identifiers point at several customers; Mode.CREATE and there is one).
     """
     _refuse_other_id(key, data)
-    before = _to_change_by_key(unit, key)
+    before = _find_by_key(book, key)
     if before is None:
+        candidates = matching.find(book, matching.identifiers(match, data), source=key.source)
+        if mode is Mode.CREATE:
+            matching.refuse(candidates)
+        matched = matching.the_one(candidates)
+        if matched is not None:
+            precondition.check(matched.version)
+            return Synced(_attach(book, key, matched, data), Outcome.UPDATED)
         if mode is Mode.UPDATE:
             raise NotFound
         precondition.check_absent()
-        return Synced(_create(unit, caller, key, data), Outcome.CREATED)
+        return Synced(_create(book, key, data), Outcome.CREATED)
     if not restore:
         service.living(before)
     precondition.check(before.version)
@@ -82,41 +71,51 @@ def upsert(
     if _is_stale(before, data):
         # Nor restored: a message that comes late must not bring back whom somebody deleted since.
         return Synced(before, Outcome.STALE)
-    after = writing.change(unit, caller, before=before, patch=data)
+    after = writing.change(book, before, data)
     return Synced(after, Outcome.UNCHANGED if after is before else Outcome.UPDATED)
 
 
-def detach(unit: UnitOfWork, caller: Caller, *, key: ExternalKey, precondition: Precondition) -> None:
+def detach(book: Book, *, key: ExternalKey, precondition: Precondition) -> None:
     """Take the external id away from its customer. Raises NotFound, Gone, PreconditionRequired, PreconditionFailed."""
-    before = _to_change_by_key(unit, key)
-    if before is None:
-        raise NotFound
+    before = meant(book, key)
     service.living(before)
     precondition.check(before.version)
-    writing.change(unit, caller, before=before, patch={"external_ids": {key.source: None}})
+    writing.change(book, before, {"external_ids": {key.source: None}})
 
 
-def _to_change_by_key(unit: UnitOfWork, key: ExternalKey) -> CustomerRecord | None:
+def meant(book: Book, key: ExternalKey) -> CustomerRecord:
+    """The customer that the external id stands for, deleted or not. Raises NotFound."""
+    record = _find_by_key(book, key)
+    if record is None:
+        raise NotFound
+    return record
+
+
+def _find_by_key(book: Book, key: ExternalKey) -> CustomerRecord | None:
     """Two statements and no join: keys and customers may live on different nodes."""
-    customer_id = queries.get_customer_id_by_key(unit.connection, key.source, key.external_id)
+    customer_id = book.find_id(key)
     if customer_id is None:
         return None
-    record = service.to_change(unit, customer_id)
-    if record.external_ids.get(key.source) != key.external_id:
+    record = book.find(customer_id)
+    if record is None or record.external_ids.get(key.source) != key.external_id:
         # Detached, and perhaps attached elsewhere, between the two statements.
         raise Outrun
     return record
 
 
-def _create(unit: UnitOfWork, caller: Caller, key: ExternalKey, data: Mapping[str, Any]) -> CustomerRecord:
-    external_ids = {**data.get("external_ids", {}), key.source: key.external_id}
+def _create(book: Book, key: ExternalKey, data: Mapping[str, Any]) -> CustomerRecord:
     # The source of the address is where the customer was first heard of, unless the caller knows better.
-    said = {"source": key.source, **data, "external_ids": external_ids}
-    values = merging.new(said, definitions=attribute_queries.list_definitions(unit.connection))
-    customer_id = new_id()
-    writing.check_organization(unit, customer_id, values["organization_id"])
-    keys.claim(unit, customer_id, values["external_ids"], own=key)
-    return writing.insert(unit, caller, customer_id=customer_id, values=values)
+    return writing.create(book, {"source": key.source, **data, "external_ids": _with_key(key, data)}, own=key)
+
+
+def _attach(book: Book, key: ExternalKey, before: CustomerRecord, data: Mapping[str, Any]) -> CustomerRecord:
+    # An older message says who this is all the same, and nothing else.
+    told = {} if _is_stale(before, data) else data
+    return writing.change(book, before, {**told, "external_ids": _with_key(key, told)}, own=key)
+
+
+def _with_key(key: ExternalKey, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {**data.get("external_ids", {}), key.source: key.external_id}
 
 
 def _is_stale(before: CustomerRecord, data: Mapping[str, Any]) -> bool:

@@ -1,17 +1,46 @@
-"""Column types that SQLAlchemy has no name for."""
+"""Column types that SQLAlchemy has no name for, and how values become JSON for the database."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import DateTime
+import orjson
+from sqlalchemy import DateTime, Numeric, TypeDecorator
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import UserDefinedType
 
 # Aware, and UTC once inside: the connection's time zone is set to it.
 Timestamp = DateTime(timezone=True)
+
+
+_JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+def to_json(value: object) -> str:
+    """JSON as PostgreSQL reads it into rows: times in UTC, bytes as a bytea is written."""
+    return orjson.dumps(value, option=_JSON_OPTIONS, default=_as_bytea).decode()
+
+
+def _as_bytea(value: object) -> str:
+    if not isinstance(value, bytes):
+        raise TypeError
+    return "\\x" + value.hex()
+
+
+class Exact(TypeDecorator[str]):
+    """A decimal of any length, every digit kept: `numeric` in the database, its text in Python, as it is answered."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+    def process_result_value(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        return None if value is None else format(value, "f")
 
 
 class Xid8(UserDefinedType[int]):

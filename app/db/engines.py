@@ -8,24 +8,30 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 import orjson
 import psycopg
-from sqlalchemy import URL, Connection, create_engine, event, exc, make_url
+from sqlalchemy import URL, Connection, Row, Select, create_engine, event, exc, make_url
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from app.config import Config
+from app.db.columns import to_json
 from app.db.deadline import DeadlineWatch
 
-_JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-
-
 _NEVER = float("inf")
+
+_FETCH_ROWS = 500
+_FETCH_SECONDS = 65.0
+# Time-outs of a statement, FETCH among them, and of the pause between two, in which a reader may stall.
+_BEGIN_SNAPSHOT = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '60s';"
+    "SET LOCAL idle_in_transaction_session_timeout = '120s'"
+)
 
 
 class _Lease(threading.local):
@@ -62,8 +68,58 @@ class Database:
             finally:
                 self._watch.leave(driver)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """One moment of the database, for as long as it takes to read."""
+        with self.engine.connect() as connection:
+            opened = Snapshot(connection, self._watch)
+            try:
+                opened.run(_BEGIN_SNAPSHOT)
+                yield opened
+                opened.run("ROLLBACK")
+            except BaseException:
+                # With it goes whatever it was doing.
+                connection.invalidate()
+                raise
+
     def close(self) -> None:
         self.engine.dispose()
+
+
+class Snapshot:
+    """A reading transaction; every statement and every fetch has a time-out of its own, and the whole none."""
+
+    def __init__(self, connection: Connection, watch: DeadlineWatch) -> None:
+        self.connection = connection
+        self._watch = watch
+
+    def run(self, statement: str) -> None:
+        with self.watched():
+            self.connection.exec_driver_sql(statement)
+
+    def blocks(self, statement: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
+        """The rows of `statement`, fetched some at a time through a cursor of the server's."""
+        options = {"stream_results": True, "max_row_buffer": _FETCH_ROWS}
+        with self.watched():
+            result = self.connection.execute(statement, execution_options=options)
+        try:
+            while True:
+                with self.watched():
+                    rows = result.fetchmany(_FETCH_ROWS)
+                if not rows:
+                    return
+                yield rows
+        finally:
+            result.close()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        driver = driver_connection(self.connection)
+        self._watch.enter(driver, time.monotonic() + _FETCH_SECONDS)
+        try:
+            yield
+        finally:
+            self._watch.leave(driver)
 
 
 def driver_connection(connection: Connection) -> psycopg.Connection[Any]:  # Any: the row type of the cursors we open
@@ -81,12 +137,13 @@ def make_engine(config: Config) -> Engine:
         # Measured on this stack: 862 us for checkout and select with BEGIN and ROLLBACK, 177 us so.
         pool_reset_on_return=None,
         skip_autocommit_rollback=True,
-        pool_size=config.threads,
+        # A thread each, and one more for each stream that there may be: an import has two chunks under way.
+        pool_size=config.threads + config.streams,
         max_overflow=0,
         pool_timeout=config.lock_timeout,
         # Values in error messages are personal data.
         hide_parameters=True,
-        json_serializer=lambda value: orjson.dumps(value, option=_JSON_OPTIONS).decode(),
+        json_serializer=to_json,
         json_deserializer=orjson.loads,
     )
     event.listen(engine, "do_connect", _connect_within(config.connect_timeout))

@@ -21,6 +21,7 @@ from app.web import etags, frame, gate, idempotency, waiting
 from app.web.document import DESCRIPTION, DocumentMixin, Operation, Plugin, described
 from app.web.frame import Read, Write
 from app.web.schemas import ProblemSchema, QuerySchema, Schema, load_body, load_query
+from app.web.streams.operations import StreamsMixin
 
 # Any: views take what their address and schemas give them.
 View = TypeVar("View", bound=Callable[..., Any])
@@ -35,7 +36,7 @@ class Api(DocumentMixin, flask_smorest.Api):  # type: ignore[misc]  # flask_smor
         """`app.web.problems` answers errors; smorest's own handler would drop the headers of 401, 405 and 503."""
 
 
-class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest ships no types
+class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest ships no types
     """One feature's operations."""
 
     def reads(
@@ -45,6 +46,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
         scope: str | None,
         answer: type[Schema],
         body: type[Schema] | None = None,
+        body_max_bytes: int | None = None,
         query: type[QuerySchema] | None = None,
         refuses: Sequence[int] = (),
         headers: Sequence[str] = (),
@@ -56,15 +58,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
         Where the view has nothing yet and the query has `wait`, it is asked again for so many seconds, without a connection in between.
         """
         operation = Operation(
-            operation_id,
-            scope,
-            HTTPStatus.OK,
-            answer,
-            body=body,
-            query=query,
-            refuses=refuses,
-            headers=headers,
-            tagged=tagged,
+            operation_id, scope, HTTPStatus.OK, answer, body=body, query=query, refuses=refuses, headers=headers, tagged=tagged
         )
         body_schema = body() if body is not None else None
         query_schema = query() if query is not None else _NO_QUERY
@@ -74,8 +68,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
             def run(resource: Any, **arguments: Any) -> Response:
                 caller = frame.admit(scope)
                 if body_schema is not None:
-                    sent = gate.read_object(request, frame.runtime().bounds, numbers=body_schema.numbers)
-                    arguments["body"] = load_body(body_schema, sent)
+                    bounds = frame.runtime().bounds(body_max_bytes)
+                    arguments["body"] = load_body(body_schema, gate.read_object(request, bounds, numbers=body_schema.numbers))
                 parameters = load_query(query_schema, gate.read_query(request))
                 if query is not None:
                     arguments["query"] = parameters
@@ -107,6 +101,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
         also: Mapping[HTTPStatus, str] | None = None,
         body: type[Schema] | None = None,
         body_required: bool = True,
+        body_max_bytes: int | None = None,
         query: type[QuerySchema] | None = None,
         refuses: Sequence[int] = (),
         headers: Sequence[str] = (),
@@ -142,7 +137,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask_smorest
                 caller = frame.admit(scope)
                 here = frame.runtime()
                 numbers = body_schema.numbers if body_schema is not None else "float"
-                sent = gate.read_body(request, here.bounds, taken=body_schema is not None, required=body_required, numbers=numbers)
+                bounds = here.bounds(body_max_bytes)
+                sent = gate.read_body(request, bounds, taken=body_schema is not None, required=body_required, numbers=numbers)
                 if body_schema is not None:
                     arguments["body"] = load_body(body_schema, sent or {})
                 parameters = load_query(query_schema, gate.read_query(request))

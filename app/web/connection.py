@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -21,6 +21,17 @@ class Late(Exception):
     """The client did not send in time what it had begun. No OSError, since gunicorn would take it for a broken connection."""
 
 
+class Left(Exception):
+    """Nobody wants any more what was to be received."""
+
+
+class Both(Protocol):
+    """Receives and sends at the same time; see `app.web.streams.outgoing`."""
+
+    def recv(self, size: int) -> bytes: ...
+    def send(self, data: ReadableBuffer) -> None: ...
+
+
 class BoundedSocket(socket.socket):
     """What gunicorn and the gate read from and write to. Times are on the monotonic clock."""
 
@@ -31,6 +42,10 @@ class BoundedSocket(socket.socket):
     patience = PATIENCE_SECONDS
     # How much of a head that is not here yet was seen.
     peeked = 0
+    # Of a stream, whose answer begins before its body has ended.
+    both: Both | None = None
+    # Whether an answer has to end so that nobody takes it for complete.
+    cut = False
 
     @classmethod
     def of(cls, accepted: socket.socket) -> BoundedSocket:
@@ -39,6 +54,8 @@ class BoundedSocket(socket.socket):
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Raises Late. The time-out is set anew for each piece, or a client that drips would never come to it."""
+        if self.both is not None:
+            return self.both.recv(size)
         left = self.until - time.monotonic()
         if left <= 0:
             raise Late
@@ -50,11 +67,22 @@ class BoundedSocket(socket.socket):
 
     def sendall(self, data: ReadableBuffer, flags: int = 0, /) -> None:
         """Raises BrokenPipeError where the client does not take it."""
+        if self.both is not None:
+            self.both.send(data)
+            return
         self.settimeout(self.patience + memoryview(data).nbytes / _SLOWEST_BYTES_PER_SECOND)
         try:
             super().sendall(data, flags)
         except TimeoutError as error:
             raise BrokenPipeError(errno.EPIPE, "the client does not read") from error
+
+    def take_now(self, size: int) -> bytes:
+        """What has come, past `both`. Raises BlockingIOError where there is nothing; b"" is the end."""
+        return super().recv(size)
+
+    def give_now(self, data: ReadableBuffer) -> int:
+        """How much of `data` the kernel took at once. Raises BlockingIOError where nothing."""
+        return super().send(data)
 
     def peek(self, size: int) -> bytes:
         """What has come already and is left for `recv`. Raises BlockingIOError where there is nothing; b"" is the end."""

@@ -42,6 +42,10 @@ HEADERS: Mapping[str, dict[str, Any]] = {
         "description": "`true`: this is the answer to the first request with this `Idempotency-Key`.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "Kehu-Snapshot": {
+        "description": "`no`: the export is not of one moment, and the feed from `Kehu-Position` on may repeat some of it.",
+        "schema": {"type": "string", "enum": ["yes", "no"]},
+    },
     "WWW-Authenticate": {"description": "The scheme to use: Bearer.", "schema": _TEXT},
     "Allow": {"description": "The methods that this address takes.", "schema": _TEXT},
     "Retry-After": {"description": "Seconds after which to send the same request again.", "schema": {"type": "integer"}},
@@ -74,7 +78,7 @@ IF_NONE_MATCH_STAR: dict[str, Any] = {
     "description": "`*`: only where there is nothing yet; else 412.",
 }
 
-_HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
+_HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 405: ("Allow",), 409: ("Retry-After",), 503: ("Retry-After",)}
 
 DESCRIPTION = """\
 Customers of a company: who they are and by which ids other systems know them. Everything below `/v1` needs a token:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, NoReturn
 from uuid import UUID
 
 import marshmallow
 from marshmallow import ValidationError, fields
 
-from app.core import codes, contact_points, limits, text, times
+from app.core import attributes, codes, contact_points, limits, text, times
 from app.core.faults import Fault
 
 # Any: marshmallow's own signatures are untyped where a value may be anything.
 
 _INT64 = 2**63
 _SOURCE = re.compile(rf"[a-z0-9_.-]{{1,{limits.SOURCE_MAX}}}\Z")
-_ATTRIBUTE_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{limits.ATTRIBUTE_NAME_MAX - 1}}}\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
@@ -57,14 +56,14 @@ class Parsed(Strict, fields.String):
 
     def __init__(self, parse: Callable[[str], Any], openapi: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._parse = parse
+        self.parse = parse
         self.openapi = openapi or {}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str):
             _refuse("wrong_type", "This has to be text.")
         try:
-            return self._parse(value)
+            return self.parse(value)
         except Fault as fault:
             raise ValidationError([fault]) from fault
 
@@ -148,6 +147,8 @@ class Choice(Parsed):
 class Country(Parsed):
     def __init__(self, **kwargs: Any) -> None:
         def parse(value: str) -> str:
+            if codes.is_country(value):
+                return value
             # ASCII only: in upper case U+017F is an S.
             code = value.strip().upper() if value.isascii() and len(value) < limits.SHORT_TEXT_MAX else ""
             if not codes.is_country(code):
@@ -213,8 +214,8 @@ class Items(Strict, fields.List[Any]):
 
     def __init__(self, inner: fields.Field[Any], *, most: int, least: int = 0, unique: bool = False, **kwargs: Any) -> None:
         super().__init__(inner, **kwargs)
-        self._most = most
-        self._least = least
+        self.most = most
+        self.least = least
         self._unique = unique
         self.openapi = {"maxItems": most} | ({"minItems": least} if least else {})
 
@@ -222,9 +223,12 @@ class Items(Strict, fields.List[Any]):
         if not isinstance(value, list):
             _refuse("wrong_type", "This has to be a list.")
         # Before the items are looked at: ten thousand of them would each cost a check.
-        if not self._least <= len(value) <= self._most:
-            _refuse("wrong_count", f"This may have {self._least} to {self._most} items.")
-        items = super()._deserialize(value, attr, data, **kwargs)
+        if not self.least <= len(value) <= self.most:
+            _refuse("wrong_count", f"This may have {self.least} to {self.most} items.")
+        return self.finish(super()._deserialize(value, attr, data, **kwargs))
+
+    def finish(self, items: list[Any]) -> list[Any]:
+        """What becomes of the items when each of them is read. Raises ValidationError."""
         return list(dict.fromkeys(items)) if self._unique else items
 
 
@@ -276,9 +280,11 @@ class Attributes(Strict, fields.Dict):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
-        return _map(value, limits.ATTRIBUTES_MAX, check_attribute_name, _attribute_value)
+        return _map(value, limits.ATTRIBUTES_MAX, attributes.check_name, attributes.clean_value)
 
 
+# Names, unlike values, are the same few in every customer.
+@lru_cache(maxsize=1024)
 def check_source(value: str) -> str:
     """A source's name. Raises Fault."""
     if not _SOURCE.match(value):
@@ -290,6 +296,9 @@ def clean_external_id(value: Any) -> str:
     """An external id as it is kept. Raises Fault."""
     if not isinstance(value, str):
         raise Fault("wrong_type", "An external id is text; put a number into quotes.")
+    # Nearly all: nothing to compose, to strip or to refuse.
+    if 0 < len(value) <= limits.EXTERNAL_ID_MAX and value.isascii() and value.isprintable() and value[0] != " " != value[-1]:
+        return value
     cleaned = text.clean_line(value, max_length=limits.EXTERNAL_ID_MAX)
     # Cut off in silence, they would make one customer of two that differ by them.
     if value != value.strip():
@@ -319,29 +328,3 @@ def _map(value: Any, most: int, key: Callable[[str], str], item: Callable[[Any],
     if faults:
         raise ValidationError(faults)
     return result
-
-
-def check_attribute_name(value: str) -> str:
-    """A custom attribute's name. Raises Fault."""
-    if not _ATTRIBUTE_NAME.match(value):
-        raise Fault("invalid_name", "An attribute's name is a letter and up to 63 letters, digits and `_`.")
-    return value
-
-
-def _attribute_value(value: Any) -> Any:
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return text.clean_block(value, max_length=limits.ATTRIBUTE_TEXT_MAX)
-    if isinstance(value, int):
-        if not -_INT64 <= value < _INT64:
-            raise Fault("out_of_range", "A whole number has to fit into 64 bits.")
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise Fault("out_of_range", "This number is too large.")
-        # jsonb has no negative zero: kept, it would differ from what is stored for ever.
-        return value + 0.0
-    if isinstance(value, list) and len(value) <= limits.ATTRIBUTE_LIST_MAX and all(isinstance(item, str) for item in value):
-        return [text.clean_line(item, max_length=limits.ATTRIBUTE_TEXT_MAX) for item in value]
-    raise Fault("wrong_type", f"An attribute is text, a number, true, false or a list of up to {limits.ATTRIBUTE_LIST_MAX} texts.")

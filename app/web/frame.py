@@ -28,7 +28,9 @@ class Positions(Protocol):
     """What the frame needs of `app.changes.positions.Positions`: the text of `(epoch, xid, id)` for a header, and the way back."""
 
     def text(self, position: tuple[int, int, int]) -> str: ...
-    def read(self, text: str) -> Any: ...  # Any: a place, which is the changes' own
+    def text_of(self, place: Any) -> str: ...  # Any: a place, which is the changes' own
+    def text_of_snapshot(self, epoch: int, snapshot: str) -> str: ...
+    def read(self, text: str) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,12 @@ class Runtime:
     catalogues: Mapping[str, Catalogue]
     # Places for calls that wait for something to happen.
     waiters: threading.Semaphore
+    # Places for imports and exports, which may run for hours.
+    streams: threading.Semaphore
 
-    @property
-    def bounds(self) -> gate.Bounds:
-        return gate.Bounds(max_bytes=self.config.max_body_bytes, seconds=self.config.body_timeout)
+    def bounds(self, max_bytes: int | None = None) -> gate.Bounds:
+        """Those of a body; `max_bytes` where an operation takes more than others."""
+        return gate.Bounds(max_bytes=max(max_bytes or 0, self.config.max_body_bytes), seconds=self.config.body_timeout)
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.web import refusals
 from app.web.connection import NO_PATIENCE_SECONDS, PATIENCE_SECONDS, BoundedSocket, Late
+from app.web.streams import stopping
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -123,6 +124,7 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def handle(self, conn: TConn) -> Any:
         conn.sock.until = time.monotonic() + _HEAD_SECONDS
         conn.sock.patience = PATIENCE_SECONDS
+        conn.sock.both = None
         return super().handle(conn)
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
@@ -144,6 +146,9 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def _end(self, conn: TConn) -> None:
         """Say that no more will come, and wait for the client to say so too: RFC 9112, section 9.6. The stock worker waits in the one
         thread through which everything goes."""
+        if conn.sock.cut:
+            self._drop(conn)
+            return
         try:
             conn.sock.shutdown(socket.SHUT_WR)
             conn.sock.setblocking(False)
@@ -173,6 +178,8 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         conn.close()
 
     def _cap_keepalive(self, deadline: float) -> None:
+        # Called once, whatever the worker stops for: a signal, or as many requests as it may answer.
+        stopping.process.requested = True
         super()._cap_keepalive(deadline)
         for conn in (*self.pending_conns, *self._ending):
             conn.timeout = min(conn.timeout, deadline)

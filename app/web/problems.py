@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -33,6 +33,7 @@ STATUSES: dict[type[errors.KehuError], HTTPStatus] = {
     errors.Gone: HTTPStatus.GONE,
     errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotAllOrNothing: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.QueryTooDear: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -41,6 +42,10 @@ STATUSES: dict[type[errors.KehuError], HTTPStatus] = {
 # code -> (title, sentence); a sentence may name the problem's data.
 _SENTENCES: dict[str, tuple[str, str]] = {
     "bad_cursor": ("Bad cursor", "The cursor is damaged, or belongs to another filter, sort or token. Start again without it."),
+    "batch_refused": (
+        "Batch refused",
+        "With `atomic=true` every item has to be sound, so nothing was written. `refused` has what stood in the way.",
+    ),
     "bad_position": ("Bad position", "The position is damaged, or from the future of this database."),
     "position_of_earlier_life": (
         "Position of an earlier life",
@@ -57,7 +62,18 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Customer deleted",
         "Customer {existing_id} was deleted at {deleted_at}. POST to its `restore` brings it back; a write may say `deleted=restore`.",
     ),
-    "external_id_taken": ("External id taken", "`{source}:{external_id}` stands for customer {existing_id}."),
+    "contact_history_deleted": (
+        "Interaction withdrawn",
+        "Interaction {existing_id} was withdrawn at {deleted_at}. POST to its `restore` brings it back; a write may say `deleted=restore`.",
+    ),
+    "customer_unknown": ("Customer unknown", "The interaction names a customer that there is not; `errors` says where."),
+    "occurred_in_future": ("Not yet", "An interaction lies at most 24 hours ahead: an appointment is none yet."),
+    "external_id_taken": ("External id taken", "`{source}:{external_id}` stands for {existing_id} already."),
+    "ambiguous_match": (
+        "Ambiguous match",
+        "The identifiers point at several customers, so nothing was written. Name one by its id or external id; `candidates` has them all.",
+    ),
+    "customer_exists": ("Customer exists", "There is a customer with the same e-mail or phone; `candidates` has them all."),
     "attribute_type_fixed": ("Type fixed", "`{name}` is defined as {defined_as}. Retire it first: its type decides what its values mean."),
     "too_many_attributes": ("Too many attributes", "There may be {most} custom attributes."),
     "idempotency_key_reused": (
@@ -104,6 +120,47 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Unsupported media type",
         "Send the body as `{offered}` in UTF-8, not compressed; curl needs `-H 'Content-Type: …'`.",
     ),
+    "unsupported_encoding": (
+        "Not UTF-8",
+        "The beginning of the body is not UTF-8; it looks like {looks_like}. Save the file as UTF-8, or convert it: "
+        "iconv -f {looks_like} -t UTF-8 FILE.",
+    ),
+    "unsupported_stream": (
+        "Unsupported media type",
+        "Send the body as `{offered}` in UTF-8, plain or with `Content-Encoding: gzip`; curl needs `-H 'Content-Type: …'`.",
+    ),
+    "idempotency_not_supported": (
+        "No Idempotency-Key here",
+        "A stream takes no `Idempotency-Key`: sending it again is safe without.",
+    ),
+    "unknown_column": ("Unknown column", "Some columns of the header are not known; `errors` names them."),
+    "bad_header": ("Bad header", "The first line has to name the columns; `errors` says what is wrong."),
+    "streams_busy": ("Too many streams", "This process has as many imports and exports as it can take. Send the same again."),
+    "server_stopping": (
+        "Server stopping",
+        "The server is being stopped or restarted. What is reported above is kept; send again from line {line}.",
+    ),
+    "stream_timeout": (
+        "Body too slow",
+        "No byte came for {seconds} seconds. What is reported above is kept; send again from line {line}.",
+    ),
+    "body_cut": (
+        "Body cut off",
+        "The body ended before its announced end. What is reported above is kept; send again from line {line}.",
+    ),
+    "gzip_damaged": (
+        "Damaged gzip",
+        "The body is not gzip, or cut off or damaged. What is reported above is kept; send again from line {line}.",
+    ),
+    "gzip_ratio": (
+        "Compressed too well",
+        "The body grows to more than {max_ratio} times its size. Send it less compressed, from line {line}.",
+    ),
+    "line_too_long": (
+        "Line too long",
+        "A line may have {max_bytes} bytes, and so may a record of CSV: perhaps a quotation mark was never closed.",
+    ),
+    "malformed_line": ("Malformed line", "The line cannot be taken: {reason}."),
     "internal": ("Internal error", "Something is wrong on our side; the log holds it under this request_id."),
 }
 
@@ -143,11 +200,29 @@ def answer(status: int, code: str, data: Mapping[str, object] | None = None, *, 
     return response
 
 
+def document_of(error: errors.KehuError | HttpProblem, *, request_id: str) -> dict[str, Any]:
+    """The problem document of what is wrong with one of many, and is no answer of its own."""
+    if isinstance(error, HttpProblem):
+        return document(error.status, error.code, request_id=request_id, data=error.data)
+    if isinstance(error, errors.Invalid):
+        told = {"errors": [_fault(fault) for fault in error.faults[: limits.FAULTS_MAX]]}
+        return document(status_of(error), error.code, request_id=request_id, data=told)
+    return document(status_of(error), error.code, request_id=request_id, data=error.data)
+
+
+def status_of(error: errors.KehuError) -> HTTPStatus:
+    if isinstance(error, errors.NotAllOrNothing) and not all(isinstance(one, errors.Invalid) for one in error.refused.values()):
+        return HTTPStatus.CONFLICT
+    return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+
+
 def of_error(error: errors.KehuError) -> Response:
     """The answer to a domain error."""
-    status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+    status = status_of(error)
     if isinstance(error, errors.Invalid):
         return answer(status, error.code, {"errors": [_fault(fault) for fault in error.faults[: limits.FAULTS_MAX]]})
+    if isinstance(error, errors.NotAllOrNothing):
+        return answer(status, error.code, _all_refused(error))
     headers = {}
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = WWW_AUTHENTICATE
@@ -159,6 +234,19 @@ def of_error(error: errors.KehuError) -> Response:
         metrics.REFUSED.labels(code=error.code).inc()
         _log.warning("refused", code=error.code, scope=error.data.get("scope"))
     return answer(status, error.code, error.data, headers=headers)
+
+
+def _all_refused(error: errors.NotAllOrNothing) -> dict[str, object]:
+    """What stood in the way, item by item; the faults of the input also as `errors`, with pointers into the whole body."""
+    first = list(error.refused.items())[: limits.FAULTS_MAX]
+    faults = [
+        asdict(replace(fault, pointer=f"/items/{index}{fault.pointer}"))
+        for index, one in first
+        if isinstance(one, errors.Invalid)
+        for fault in one.faults
+    ]
+    refused = [{"index": index, "problem": document_of(one, request_id=current_request_id())} for index, one in first]
+    return {"refused": refused, "errors": faults[: limits.FAULTS_MAX] or None}
 
 
 def tell_database_failure(error: Exception, told: errors.KehuError) -> None:

@@ -25,7 +25,7 @@ def read_all(database: Database, after: Place | None, page: int = 500) -> tuple[
         with database.engine.connect() as connection:
             followed = service.follow(connection, command_line("tests"), after=after, patterns=None, subject=None, count=page)
         found += [(row.subject, orjson.loads(row.data)["after"]["version"]) for row in followed.events]
-        after = Place(*followed.next_position)
+        after = followed.next_position
         if followed.whole:
             return found, after
 

@@ -16,6 +16,7 @@ from app.config import Config
 from app.core.caller import Caller, command_line
 from app.core.preconditions import NONE
 from app.customers import queries, service
+from app.customers.direct import Direct
 from app.customers.models import Customer
 from app.db import unit_of_work
 from app.db.engines import Database
@@ -34,7 +35,8 @@ def make_customers(database: Database, count: int) -> list[UUID]:
     caller = command_line("tests")
     deadline = time.monotonic() + 30
     return [
-        unit_of_work.run(database, deadline, lambda unit: service.create(unit, caller, data={"given_name": "0"})).id for _ in range(count)
+        unit_of_work.run(database, deadline, lambda unit: service.create(Direct(unit, caller), data={"given_name": "0"})).id
+        for _ in range(count)
     ]
 
 
@@ -51,7 +53,7 @@ def start(config: Config, customers: list[UUID], events: int, *, fenced: bool = 
 def write(config: Config, customers: list[UUID], share: int, seed: int, fenced: bool) -> None:
     """`share` committed changes by this process."""
     if not fenced:
-        values = {name: bindparam(f"row_{name}", type_=Customer.__table__.c[name].type) for name in queries._WRITTEN}
+        values = {name: bindparam(f"row_{name}", type_=Customer.__table__.c[name].type) for name in queries.WRITTEN}
         condition = (Customer.id == bindparam("key"), Customer.version == bindparam("known_version"))
         queries._UPDATE = with_event(update(Customer).where(*condition).values(values))
     dice = random.Random(seed)
@@ -75,7 +77,7 @@ def write(config: Config, customers: list[UUID], share: int, seed: int, fenced: 
 def _change(caller: Caller, customer: UUID, name: str, pause: float, gives_up: bool, unit: UnitOfWork) -> None:
     # Between the id of the transaction and the lock of the row: where the order can go wrong.
     time.sleep(pause)
-    service.patch(unit, caller, customer_id=customer, data={"given_name": name}, restore=False, precondition=NONE)
+    service.patch(Direct(unit, caller), customer_id=customer, data={"given_name": name}, restore=False, precondition=NONE)
     if gives_up:
         raise RolledBack
 

@@ -5,7 +5,7 @@ import time
 import email_validator
 import phonenumbers
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.core import contact_points
@@ -37,11 +37,50 @@ def _library_email_or_code(value: str) -> str:
         return fault.code
 
 
-def _library_phone_or_code(value: str) -> str:
+def _library_phone_or_code(value: str, region: str | None = None) -> str:
     try:
-        return contact_points._phone_by_library(value, None)
+        return contact_points._phone_by_library(value.strip(), region)
     except Fault as fault:
         return fault.code
+
+
+_REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
+
+
+@st.composite
+def _spellings(draw: st.DrawFn, region: str) -> str:
+    """What might stand for a number of `region` in a file: an example or any digits, a prefix too many, one digit wrong, separators."""
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
+    kinds = range(phonenumbers.PhoneNumberType.VOICEMAIL + 1)
+    examples = [number for kind in kinds if (number := phonenumbers.example_number_for_type(region, kind)) is not None]
+    written = draw(
+        st.one_of(
+            st.builds(phonenumbers.format_number, st.sampled_from(examples), st.sampled_from(range(4))),
+            st.text("0123456789", min_size=1, max_size=16),
+        )
+    )
+    abroad = draw(st.sampled_from(_CALLING_CODES))
+    home = metadata.country_code
+    prefixes = [
+        "",
+        "",
+        "+",
+        "0",
+        "00",
+        "1",
+        "8",
+        f"{home}",
+        f"+{home}",
+        f"00{home}",
+        f"+{abroad}",
+        f"00{abroad}",
+        f"011{abroad}",
+        f"810{home}0",
+    ]
+    written = draw(st.sampled_from([*prefixes, metadata.national_prefix or ""])) + written
+    place = draw(st.integers(0, len(written)))
+    written = written[:place] + draw(st.sampled_from(["", "", "", "0", "1", " ", "-", ".", ")", "(", "/", "+"])) + written[place:]
+    return written if draw(st.booleans()) else "".join(char for char in written if char not in " -.()/")
 
 
 class TestEmail:
@@ -316,7 +355,79 @@ class TestPhone:
         assert fast == _library_phone_or_code(number)
         assert fast in {"invalid_phone", _phone_or_code(fast)}
 
-    @pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
+    @pytest.mark.parametrize(
+        ("written", "region"),
+        [
+            ("+86 138-1234-5678", None),
+            ("138 1234 5678", "CN"),
+            ("0086 138 1234 5678", "CN"),
+            ("86 138 1234 5678", "CN"),
+            ("(010) 6552-9988", "CN"),
+            ("(212) 555-0123", "US"),
+            ("212.555.0123", "us"),
+            ("1-212-555-0123", "US"),
+            ("011 44 20 7946 0018", "US"),
+            ("020 7946 0018", "GB"),
+            ("+44 20 7946 0018", None),
+            ("(+44) 20/7946 0018", "US"),
+            ("06 12 34 56 78", "FR"),
+            ("8 912 345-67-89", "RU"),
+            ("7 912 345-67-89", "RU"),
+            ("06 6982", "IT"),
+            ("+54 9 11 2345-6789", None),
+            ("(11) 96123-4567", "BR"),
+        ],
+    )
+    def test_common_spellings_need_no_library_and_are_read_as_by_it(self, written: str, region: str | None) -> None:
+        fast = contact_points._phone_at_once(written, region)
+
+        assert fast == _library_phone_or_code(written, region)
+        assert fast is not None
+
+    @pytest.mark.parametrize(
+        ("written", "region"),
+        [
+            # The trunk prefix behind the country prefix, a carrier's code, a mobile number that is rewritten, a call from nowhere.
+            ("+44 (0)20 7946 0958", None),
+            ("0 15 11 96123-4567", "BR"),
+            ("011 15-2345-6789", "AR"),
+            ("00 0 86 138 1234 5678", "CN"),
+            ("00044 20 7946 0018", "GB"),
+            ("00", "GB"),
+            ("", "GB"),
+            # Without their area codes.
+            ("253 0000", "US"),
+            ("7946 0018", "GB"),
+            ("1 253 0000", "US"),
+            ("011 1 253 0000", "US"),
+        ],
+    )
+    def test_what_only_the_library_can_tell_is_left_to_it(self, written: str, region: str | None) -> None:
+        fast = contact_points._phone_at_once(written, region)
+
+        assert fast is None
+
+    @pytest.mark.parametrize("region", _REGIONS)
+    def test_both_paths_read_a_short_or_long_number_alike(self, region: str) -> None:
+        number = str(phonenumbers.example_number(region).national_number)
+        heads = ["", "0", "1", "8", "00", number[:3], str(phonenumbers.country_code_for_region(region))]
+        written = [(head + number + "12345678")[:size] for head in heads for size in range(2, 17)]
+
+        fast = [_phone_or_code(text, region) for text in written]
+
+        assert fast == [_library_phone_or_code(text, region) for text in written]
+
+    @settings(max_examples=500, deadline=None)
+    @given(st.data())
+    def test_both_paths_read_any_spelling_alike(self, data: st.DataObject) -> None:
+        region = data.draw(st.sampled_from(_REGIONS))
+        written = data.draw(_spellings(region))
+
+        fast = _phone_or_code(written, region)
+
+        assert fast == _library_phone_or_code(written, region)
+
+    @pytest.mark.parametrize("region", _REGIONS)
     def test_the_example_number_of_every_country_is_read_in_every_format(self, region: str) -> None:
         number = phonenumbers.example_number(region)
         formats = [phonenumbers.format_number(number, form) for form in (0, 1, 2, 3)]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core import text as text_room
 from app.core.faults import Fault
 from app.core.text import clean_block, clean_line
 
@@ -260,3 +261,13 @@ def test_fast_paths_normalise_as_unicode_does(text: str) -> None:
     expected = unicodedata.normalize("NFC", text)
 
     assert cleaned == expected
+
+
+def test_what_a_line_takes_at_once_it_would_take_after_all_its_checks() -> None:
+    plain = [char for char in map(chr, range(0x110000)) if text_room._PLAIN_LINE.fullmatch(char) and char != " "]
+
+    checked = [text_room._clean(char, 1, text_room._REFUSED_IN_LINE) for char in plain]
+
+    assert len(plain) > 80_000
+    assert checked == plain
+    assert all(map(text_room._ALREADY_NFC.fullmatch, plain))

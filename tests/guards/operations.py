@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 
 from app import factory
+from app.core import limits
 
 METHODS = ("get", "post", "put", "patch", "delete")
 NOBODY = "01890000-0000-7000-8000-000000000000"
-# Questions that are too long for an address.
-_READS_BY_POST = frozenset(("search_customers",))
 # Values for the variable parts of addresses: of the right form, and standing for nothing.
 _NOWHERE = {"source": "nowhere", "external_id": "nobody"}
+STREAM = "application/x-ndjson"
+# What asks for so much that it needs a body, and writes nothing.
+_READS_BY_POST = {"look_up_customers", "search_customers"}
+# What takes a thousand things at once.
+_LARGE = {"batch_customers", "look_up_customers"}
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,37 @@ class Operation:
         return self.method != "get" and self.name not in _READS_BY_POST
 
     @property
+    def takes_stream(self) -> bool:
+        return STREAM in self.described.get("requestBody", {}).get("content", {})
+
+    @property
+    def gives_stream(self) -> bool:
+        return STREAM in self.described["responses"].get("200", {}).get("content", {})
+
+    @property
     def takes_body(self) -> bool:
-        return "requestBody" in self.described
+        """Whether it takes one JSON document."""
+        return "requestBody" in self.described and not self.takes_stream
+
+    @property
+    def body_max_bytes(self) -> int:
+        return limits.BATCH_BODY_MAX_BYTES if self.name in _LARGE else 1_048_576
+
+    @property
+    def something(self) -> dict[str, Any]:
+        """A body of the type that it takes, if it takes one, as arguments of `Api.request`."""
+        if self.takes_stream:
+            return {"data": b"", "content_type": STREAM}
+        return {"json": {}} if self.takes_body else {}
+
+    @property
+    def least_body(self) -> dict[str, Any] | None:
+        """The smallest body that it takes, made of the document's own examples; None where it takes none."""
+        if not self.takes_body:
+            return None
+        reference = self.described["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        schema = factory.document()["components"]["schemas"][reference.rpartition("/")[2]]
+        return {name: schema["properties"][name]["examples"][0] for name in schema.get("required", ())}
 
     @property
     def statuses(self) -> set[int]:

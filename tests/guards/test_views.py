@@ -7,7 +7,7 @@ from flask import Flask
 
 from app.core.caller import SCOPES
 from tests.client import Api, problem
-from tests.guards.operations import METHODS, Operation, features
+from tests.guards.operations import METHODS, NOBODY, STREAM, Operation, features
 from tests.tokens.test_look_up import statements
 
 
@@ -65,7 +65,7 @@ class TestAccess:
     def test_its_scope_alone_is_enough(self, api: Api, operation: Operation) -> None:
         client = api.with_scopes(str(operation.scope))
 
-        response = client.request(operation.method.upper(), operation.address, json={} if operation.takes_body else None)
+        response = client.request(operation.method.upper(), operation.address, **operation.something)
 
         assert response.status_code not in (401, 403)
 
@@ -79,9 +79,7 @@ class TestGate:
 
     @pytest.mark.parametrize("operation", features())
     def test_an_unknown_parameter_is_422(self, api: Api, operation: Operation) -> None:
-        body = {} if operation.takes_body else None
-
-        response = api.request(operation.method.upper(), f"{operation.address}?nonsense=1", json=body)
+        response = api.request(operation.method.upper(), f"{operation.address}?nonsense=1", **operation.something)
 
         assert response.status_code == 422
         assert "query.nonsense" in [fault["pointer"] for fault in problem(response)["errors"]] or operation.takes_body
@@ -95,13 +93,29 @@ class TestGate:
             "json": (b"{", "application/json"),
             "object": (b"[]", "application/json"),
             "unknown": (b'{"nonsense": 1}', "application/json"),
-            "size": (b'{"a": "' + b"x" * 1_100_000 + b'"}', "application/json"),
+            "size": (b'{"a": "' + b"x" * operation.body_max_bytes + b'"}', "application/json"),
         }.items():
             statuses[case] = api.request(operation.method.upper(), operation.address, data=data, content_type=kind).status_code
 
         assert statuses == {"type": 415, "form": 415, "json": 400, "object": 422, "unknown": 422, "size": 413}
 
-    @pytest.mark.parametrize("operation", [one for one in features() if one.values[0].writes and not one.values[0].takes_body])
+    @pytest.mark.parametrize("operation", [one for one in features() if one.values[0].takes_stream])
+    def test_a_stream_of_another_type_is_415_and_with_a_key_422(self, api: Api, operation: Operation) -> None:
+        method, address = operation.method.upper(), operation.address
+        types = ("application/json", "text/plain", "application/x-www-form-urlencoded", f"{STREAM}; charset=gbk")
+
+        refused = {kind: api.request(method, address, data=b"{}", content_type=kind).status_code for kind in types}
+        zipped = api.request(method, address, data=b"{}", content_type=STREAM, headers={"Content-Encoding": "br"})
+        keyed = api.request(method, address, data=b"{}", content_type=STREAM, headers={"Idempotency-Key": "k"})
+
+        assert refused == dict.fromkeys(types, 415)
+        assert zipped.status_code == 415
+        assert keyed.status_code == 422
+        assert problem(keyed)["code"] == "idempotency_not_supported"
+
+    @pytest.mark.parametrize(
+        "operation", [one for one in features() if one.values[0].writes and "requestBody" not in one.values[0].described]
+    )
     def test_a_body_where_none_is_taken_is_422(self, api: Api, operation: Operation) -> None:
         response = api.request(operation.method.upper(), operation.address, json={"nonsense": 1})
 
@@ -111,7 +125,7 @@ class TestGate:
     def test_what_is_not_there_is_404(self, api: Api, operation: Operation) -> None:
         address = f"{operation.address}?mode=update" if operation.method == "put" else operation.address
 
-        response = api.request(operation.method.upper(), address, json={} if operation.takes_body else None)
+        response = api.request(operation.method.upper(), address, json=operation.least_body)
 
         assert response.status_code == 404
         assert problem(response)["code"] == "not_found"
@@ -120,9 +134,11 @@ class TestGate:
         offered: dict[str, set[str]] = {}
         for one in features():
             offered.setdefault(one.values[0].address, set()).add(one.values[0].method.upper())
-        # To any other method it is an id like any other.
-        offered["/v1/tokens/self"] |= {"DELETE"}
-        offered["/v1/customers/search"] |= {"GET", "PATCH", "DELETE"}
+        # To any other method `self`, `batch` and the like are ids like any other.
+        for address in offered:
+            parent, _, name = address.rpartition("/")
+            if name != NOBODY:
+                offered[address] = offered[address] | offered.get(f"{parent}/{NOBODY}", set())
 
         for address, methods in offered.items():
             for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"} - methods:

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
-revision = "0020"
-down_revision = "0005"
+revision = "0009"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -31,7 +31,15 @@ def upgrade() -> None:
         sa.CheckConstraint("(type = 'enum') = (choices IS NOT NULL)", name="ck_attributes_choices"),
         sa.CheckConstraint("version > 0", name="ck_attributes_version"),
     )
+    op.create_table(
+        "attribute_edition",
+        sa.Column("is_only", sa.Boolean(), nullable=False),
+        sa.Column("edition", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint("is_only", name="pk_attribute_edition"),
+        sa.CheckConstraint("is_only", name="ck_attribute_edition_is_only"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("attribute_edition")
     op.drop_table("attributes")

@@ -1,0 +1,128 @@
+"""Lists of interactions: one customer's timeline, and those of all customers; filters, order, pages and totals.
+
+What belongs to a deleted customer is in none of them. The interactions themselves do not say so: a deletion would have to write each of
+them. Their customer's row does, which the join by its key asks for; both lie on one node where they are distributed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal_column, select, true
+
+from app.contact_history import queries
+from app.contact_history.models import ContactHistoryEntry
+from app.core.errors import Gone, NotFound
+from app.core.search import SearchQuery
+from app.customers.models import Customer
+from app.db import keyset
+from app.db.base import table_of
+
+# Any: column values of a row.
+
+_CUSTOMERS = table_of(Customer)
+_ENTRIES = table_of(ContactHistoryEntry)
+
+# The filters that ask for one value.
+_EXACT = ("kind", "channel", "direction", "agent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """What a list is narrowed to; None: not at all. Times exclude their bound; `deleted` is exclude or only."""
+
+    q: SearchQuery | None = None
+    kind: str | None = None
+    channel: str | None = None
+    direction: str | None = None
+    agent: str | None = None
+    occurred_after: datetime | None = None
+    occurred_before: datetime | None = None
+    deleted: str = "exclude"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryOrder:
+    """By the time at which it happened, ties broken by id; `after` is the place behind which a page begins."""
+
+    descending: bool = True
+    after: tuple[datetime, UUID] | None = None
+
+
+def list_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter, order: EntryOrder, count: int) -> Sequence[Row[Any]]:
+    """At most `count` interactions of one customer, in one round trip. Raises NotFound, and Gone where the customer is deleted."""
+    page = _page(select(*queries.COLUMNS).where(_ENTRIES.c.customer_id == _CUSTOMERS.c.id), narrowed, order).limit(count)
+    below = page.correlate(_CUSTOMERS).lateral("page")
+    # The customer's row is there, whether or not there is an interaction.
+    statement = (
+        select(*(below.c[column.name] for column in queries.COLUMNS), _CUSTOMERS.c.deleted_at.label("customer_deleted_at"))
+        .select_from(_CUSTOMERS.outerjoin(below, true()))
+        .where(_CUSTOMERS.c.id == customer_id)
+    )
+    found = db.execute(_ordered(statement, below.c.occurred_at, below.c.id, order)).all()
+    if not found:
+        raise NotFound
+    if found[0].customer_deleted_at is not None:
+        raise Gone(existing_id=customer_id, deleted_at=found[0].customer_deleted_at)
+    return [row for row in found if row.id is not None]
+
+
+def count_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter) -> int:
+    """How many of one customer's interactions there are in all, exactly."""
+    statement = select(func.count()).select_from(_ENTRIES).where(_ENTRIES.c.customer_id == customer_id, *_conditions(narrowed))
+    return db.execute(statement).scalar_one()
+
+
+def list_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter, order: EntryOrder, count: int) -> Sequence[Row[Any]]:
+    """At most `count` interactions of all living customers, or of one."""
+    return db.execute(_page(_of_the_living(select(*queries.COLUMNS), customer_id), narrowed, order).limit(count)).all()
+
+
+def count_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter) -> int:
+    """How many there are in all, exactly."""
+    total: int = db.execute(_of_the_living(select(func.count()), customer_id).where(*_conditions(narrowed))).scalar_one()
+    return total
+
+
+def _of_the_living(statement: Select[Any], customer_id: UUID | None) -> Select[Any]:
+    joined = statement.select_from(_ENTRIES.join(_CUSTOMERS, _CUSTOMERS.c.id == _ENTRIES.c.customer_id))
+    joined = joined.where(_CUSTOMERS.c.deleted_at.is_(None))
+    return joined if customer_id is None else joined.where(_ENTRIES.c.customer_id == customer_id)
+
+
+def _page(statement: Select[Any], narrowed: EntryFilter, order: EntryOrder) -> Select[Any]:
+    return keyset.page_after(
+        statement.where(*_conditions(narrowed)),
+        column=_ENTRIES.c.occurred_at,
+        key=_ENTRIES.c.id,
+        after=order.after,
+        descending=order.descending,
+    )
+
+
+def _ordered(statement: Select[Any], column: ColumnElement[Any], key: ColumnElement[Any], order: EntryOrder) -> Select[Any]:
+    return keyset.page_after(statement, column=column, key=key, after=None, descending=order.descending)
+
+
+def _conditions(narrowed: EntryFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [
+        _ENTRIES.c.deleted_at.is_(None) if narrowed.deleted == "exclude" else _ENTRIES.c.deleted_at.is_not(None)
+    ]
+    if narrowed.q is not None:
+        # As the index's own condition says it, or it would not be used.
+        found.append(_ENTRIES.c.search_text != literal_column("''"))
+        found.append(_ENTRIES.c.search_grams.contains(narrowed.q.grams))
+        found.extend(_ENTRIES.c.search_text.like(pattern, escape="\\") for pattern in narrowed.q.patterns)
+    for name in _EXACT:
+        value = getattr(narrowed, name)
+        if value is not None:
+            found.append(_ENTRIES.c[name] == value)
+    if narrowed.occurred_after is not None:
+        found.append(_ENTRIES.c.occurred_at > narrowed.occurred_after)
+    if narrowed.occurred_before is not None:
+        found.append(_ENTRIES.c.occurred_at < narrowed.occurred_before)
+    return found

@@ -1,0 +1,70 @@
+"""What an interaction becomes by a merge patch (RFC 7396), and what follows from its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.contact_history.record import WRITABLE
+from app.core import attributes, limits, money, search
+from app.core.errors import FieldFault, Invalid
+
+# Any: values of an interaction's fields.
+
+# What an interaction is of which nothing was said. Its kind has to be said, and its time is the present.
+DEFAULTS: dict[str, Any] = {**dict.fromkeys(WRITABLE), "attributes": {}}
+
+_AHEAD_MAX = timedelta(seconds=limits.OCCURRED_AHEAD_MAX_SECONDS)
+
+# A long body is found by how it begins: its grams would else fill the index.
+BODY_SEARCHED = 4096
+
+
+def merge(before: Mapping[str, Any], patch: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """The fields of `patch` as they are to be stored over `before`, only those that differ from it.
+
+    null clears; within `attributes` the patch goes on by name. An amount is written as its currency is. Raises Invalid.
+    """
+    after = dict(patch)
+    if "attributes" in patch:
+        after["attributes"] = attributes.merged(before["attributes"], patch["attributes"])
+        attributes.check_count("attributes", after["attributes"], limits.ATTRIBUTES_MAX)
+        attributes.check_size(after["attributes"])
+    whole = {**before, **after}
+    _check(whole)
+    if whole["amount"] is not None:
+        after["amount"] = money.written(whole["amount"], whole["currency"])
+    changed = {name: value for name, value in after.items() if not _same(name, value, before[name])}
+    if "occurred_at" in changed and changed["occurred_at"] > now + _AHEAD_MAX:
+        fault = FieldFault("/occurred_at", "occurred_in_future", "This lies more than 24 hours ahead.")
+        raise Invalid([fault], code="occurred_in_future")
+    return changed
+
+
+def new(patch: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """All fields of a new interaction, of which `patch` was said. Raises Invalid."""
+    if patch.get("kind") is None:
+        raise Invalid([FieldFault("/kind", "required", "This field is required.")])
+    return DEFAULTS | merge(DEFAULTS, {"occurred_at": now, **patch}, now=now)
+
+
+def derived(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that are made from an interaction's fields and never shown."""
+    body = values["body"]
+    text = search.search_text([values["subject"], values["outcome"], body and body[:BODY_SEARCHED]])
+    return {"search_text": text, "search_grams": search.search_grams(text)}
+
+
+def _check(whole: Mapping[str, Any]) -> None:
+    faults = []
+    if whole["amount"] is not None and whole["currency"] is None:
+        faults.append(FieldFault("/currency", "currency_missing", "An amount needs its currency."))
+    if whole["external_id"] is not None and whole["source"] is None:
+        faults.append(FieldFault("/source", "source_missing", "An external id needs its source."))
+    if faults:
+        raise Invalid(faults)
+
+
+def _same(name: str, value: Any, before: Any) -> bool:
+    return attributes.are_same(value, before) if name == "attributes" else bool(value == before)

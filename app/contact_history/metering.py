@@ -1,0 +1,67 @@
+"""Keeping a customer's metrics true: the only place that writes them.
+
+Whoever writes an interaction that counts locks its customer first, and of two customers the one with the smaller id; then the row, then
+its external id. So two writers never wait for each other in a circle, and what is looked up of a customer's interactions holds until the
+commit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable
+from uuid import UUID
+
+from app.changes.log import Change, subject_of
+from app.contact_history import metric_queries, metrics
+from app.contact_history.metric_queries import Metered
+from app.contact_history.metrics import Fact, Metrics
+from app.contact_history.record import EntryRecord
+from app.core.caller import Caller
+from app.core.errors import Outrun
+from app.db.unit_of_work import UnitOfWork
+
+
+def fact_of(entry: EntryRecord) -> Fact | None:
+    """What the interaction counts for; None where it is withdrawn."""
+    if entry.deleted_at is not None:
+        return None
+    return Fact(entry.occurred_at, entry.kind, entry.direction, entry.amount, entry.currency)
+
+
+def lock(unit: UnitOfWork, customer_ids: Iterable[UUID]) -> dict[UUID, Metered]:
+    """The customers that there are among these, deleted or not, locked. Raises Outrun where a later transaction wrote one."""
+    found = {}
+    for customer_id in sorted(set(customer_ids)):
+        customer = metric_queries.lock_metered(unit.connection, customer_id)
+        if customer is not None:
+            if customer.xid > unit.xid:
+                raise Outrun
+            found[customer_id] = customer
+    return found
+
+
+def change(unit: UnitOfWork, caller: Caller, customer: Metered, *, gone: Collection[Fact], come: Collection[Fact]) -> None:
+    """Write what follows for a locked customer, after the interactions themselves are written."""
+    drafted = metrics.draft(customer.metrics, gone=gone, come=come)
+    found = metric_queries.find_extremes(unit.connection, customer.id, drafted.lost)
+    left = metric_queries.find_currencies(unit.connection, customer.id, drafted.emptied)
+    write(unit, caller, customer, metrics.settled(drafted, found=found, left=left))
+
+
+def write(unit: UnitOfWork, caller: Caller, customer: Metered, after: Metrics) -> None:
+    """Write the metrics of a locked customer and their event, unless they are the same. Raises Outrun."""
+    if after == customer.metrics:
+        return
+    version = customer.metrics_version + 1
+    values = dataclasses.asdict(after)
+    told = {"metrics": values, "version": customer.version, "metrics_version": version}
+    event = Change(
+        "customer.metrics_changed",
+        subject_of("customers", customer.id),
+        {"metrics": dataclasses.asdict(customer.metrics)},
+        told,
+        ("metrics",),
+    )
+    written = {**values, "metrics_version": version, "xid": unit.xid}
+    if not metric_queries.update_metrics(unit, caller, event, customer.id, values=written):
+        raise Outrun

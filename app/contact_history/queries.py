@@ -1,0 +1,121 @@
+"""Statements on one interaction and on external ids. Lists have a room of their own, `app.contact_history.listing`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_leave
+
+from app.changes.log import Change, append_with, with_event
+from app.contact_history.models import ContactHistoryEntry, ContactHistoryKey
+from app.contact_history.record import EntryRecord, FoundEntry
+from app.core.caller import Caller
+from app.core.syncing import ExternalKey
+from app.customers.models import Customer
+from app.db.base import table_of
+from app.db.unit_of_work import UnitOfWork
+
+# Any: column values.
+
+_ENTRIES = table_of(ContactHistoryEntry)
+_KEYS = table_of(ContactHistoryKey)
+
+COLUMNS = tuple(_ENTRIES.c[field.name] for field in fields(EntryRecord))
+
+# A change writes all of these, whatever it changed: one statement that every connection has prepared. The customer is part of the key.
+_WRITTEN = tuple(column.name for column in _ENTRIES.c if column.name not in ("id", "customer_id", "created_at"))
+
+_FOUND = select(*COLUMNS, Customer.deleted_at.label("customer_deleted_at")).join_from(
+    _ENTRIES, table_of(Customer), Customer.id == _ENTRIES.c.customer_id
+)
+_BY_ID = _FOUND.where(_ENTRIES.c.id == bindparam("entry"))
+_OF_CUSTOMER = _BY_ID.where(_ENTRIES.c.customer_id == bindparam("customer"))
+_INSERT = with_event(insert(_ENTRIES).values({column.name: bindparam(f"row_{column.name}", type_=column.type) for column in _ENTRIES.c}))
+_AS_KNOWN = (
+    _ENTRIES.c.customer_id == bindparam("customer"),
+    _ENTRIES.c.id == bindparam("entry"),
+    _ENTRIES.c.version == bindparam("known_version"),
+    _ENTRIES.c.xid <= bindparam("own_xid", type_=_ENTRIES.c.xid.type),
+)
+_UPDATE = with_event(
+    update(_ENTRIES).where(*_AS_KNOWN).values({name: bindparam(f"row_{name}", type_=_ENTRIES.c[name].type) for name in _WRITTEN})
+)
+_TAKE_OUT = delete(_ENTRIES).where(*_AS_KNOWN).returning(_ENTRIES.c.id)
+
+_IS_KEY = (_KEYS.c.source == bindparam("key_source"), _KEYS.c.external_id == bindparam("key_id"))
+_BY_KEY = select(_KEYS.c.customer_id, _KEYS.c.entry_id).where(*_IS_KEY)
+_CLAIM = (
+    insert_or_leave(_KEYS)
+    .values(source=bindparam("key_source"), external_id=bindparam("key_id"), customer_id=bindparam("customer"), entry_id=bindparam("entry"))
+    .on_conflict_do_nothing(index_elements=["source", "external_id"])
+    .returning(_KEYS.c.entry_id)
+)
+_RELEASE = delete(_KEYS).where(*_IS_KEY, _KEYS.c.entry_id == bindparam("entry"))
+_MOVE_KEY = update(_KEYS).where(*_IS_KEY, _KEYS.c.entry_id == bindparam("entry")).values(customer_id=bindparam("customer"))
+
+
+def get_entry_by_id(db: Connection, entry_id: UUID) -> FoundEntry | None:
+    return _get(db, _BY_ID, {"entry": entry_id})
+
+
+def get_entry_of_customer(db: Connection, customer_id: UUID, entry_id: UUID) -> FoundEntry | None:
+    """As by its id, and where the tables are distributed on one node instead of all."""
+    return _get(db, _OF_CUSTOMER, {"customer": customer_id, "entry": entry_id})
+
+
+def get_holder(db: Connection, key: ExternalKey) -> tuple[UUID, UUID] | None:
+    """The ids of the customer and of the interaction that `key` stands for. No join: keys and interactions may live on different nodes."""
+    row = db.execute(_BY_KEY, _key_values(key)).one_or_none()
+    return None if row is None else (row.customer_id, row.entry_id)
+
+
+def insert_entry(unit: UnitOfWork, caller: Caller, change: Change, *, values: Mapping[str, Any]) -> None:
+    """Write the row and its event."""
+    append_with(unit, caller, change, _INSERT, {f"row_{column.name}": values[column.name] for column in _ENTRIES.c})
+
+
+def update_entry(unit: UnitOfWork, caller: Caller, change: Change, before: EntryRecord, *, values: Mapping[str, Any]) -> bool:
+    """Write the row and its event, and whether the row was still as `before` and had no later writer."""
+    return append_with(unit, caller, change, _UPDATE, {**{f"row_{name}": values[name] for name in _WRITTEN}, **_known(unit, before)})
+
+
+def move_entry(unit: UnitOfWork, caller: Caller, change: Change, before: EntryRecord, *, values: Mapping[str, Any]) -> bool:
+    """As `update_entry`, to another customer: where the tables are distributed, that may be another node, and so another row."""
+    if unit.connection.execute(_TAKE_OUT, _known(unit, before)).one_or_none() is None:
+        return False
+    insert_entry(unit, caller, change, values=values)
+    return True
+
+
+def claim_key(db: Connection, key: ExternalKey, *, customer_id: UUID, entry_id: UUID) -> bool:
+    """Take `key`, and whether nobody had it. Waits for others who are claiming the same."""
+    values = {**_key_values(key), "customer": customer_id, "entry": entry_id}
+    return db.execute(_CLAIM, values).one_or_none() is not None
+
+
+def release_key(db: Connection, key: ExternalKey, *, entry_id: UUID) -> None:
+    db.execute(_RELEASE, {**_key_values(key), "entry": entry_id})
+
+
+def move_key(db: Connection, key: ExternalKey, *, customer_id: UUID, entry_id: UUID) -> None:
+    db.execute(_MOVE_KEY, {**_key_values(key), "customer": customer_id, "entry": entry_id})
+
+
+def _key_values(key: ExternalKey) -> dict[str, str]:
+    return {"key_source": key.source, "key_id": key.external_id}
+
+
+def _known(unit: UnitOfWork, before: EntryRecord) -> dict[str, Any]:
+    return {"customer": before.customer_id, "entry": before.id, "known_version": before.version, "own_xid": unit.xid}
+
+
+def _get(db: Connection, statement: Select[Any], values: Mapping[str, UUID]) -> FoundEntry | None:
+    row = db.execute(statement, values).one_or_none()
+    if row is None:
+        return None
+    *columns, customer_deleted_at = row
+    return FoundEntry(EntryRecord(*columns), customer_deleted_at)

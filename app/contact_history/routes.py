@@ -1,0 +1,234 @@
+"""The addresses of interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+from sqlalchemy import Row
+
+from app.contact_history import listing, schemas, service, syncing
+from app.contact_history.listing import EntryFilter, EntryOrder
+from app.contact_history.record import EntryRecord
+from app.core.syncing import Mode, Outcome
+from app.web import dump, external_keys, paging
+from app.web.answers import Answer
+from app.web.api import Blueprint
+from app.web.frame import Read, Write, runtime
+
+blp = Blueprint("contact history", __name__, url_prefix="/v1", description="What was said to customers and sold to them")
+
+# Any: what the schemas load, and columns of rows.
+
+
+@blp.route("/customers/<id:customer_id>/contact-history")
+class Timeline(MethodView):
+    @blp.reads(
+        "list_contact_history_of_customer",
+        scope="history:read",
+        query=schemas.TimelineQuerySchema,
+        answer=schemas.ContactHistoryPageSchema,
+        refuses=(404, 410),
+        headers=("Link",),
+    )
+    def get(self, call: Read, customer_id: UUID, query: dict[str, Any]) -> Answer:
+        """Show the timeline of a customer
+
+        Newest first by the time at which it happened. What arrives while you page does not disturb the pages.
+        """
+        narrowed, order = _narrowed(query), _order(call, query)
+        rows = listing.list_timeline(call.db, customer_id=customer_id, narrowed=narrowed, order=order, count=query["limit"] + 1)
+        total = listing.count_timeline(call.db, customer_id=customer_id, narrowed=narrowed) if query["count"] else None
+        return _page(call, query, rows, total)
+
+    @blp.writes(
+        "append_contact_history",
+        scope="history:write",
+        body=schemas.ContactHistoryCreateSchema,
+        answer=schemas.ContactHistorySchema,
+        status=HTTPStatus.CREATED,
+        refuses=(404, 409, 410),
+        headers=("Location", "ETag"),
+    )
+    def post(self, call: Write, customer_id: UUID, body: dict[str, Any]) -> Answer:
+        """Append an interaction to the history of a customer
+
+        The customer's metrics are true in the same moment. An external id that is taken is 409 `external_id_taken` with `existing_id`.
+        """
+        return _shown(service.create(call.unit, call.caller, customer_id=customer_id, data=body), status=HTTPStatus.CREATED)
+
+
+@blp.route("/contact-history")
+class ContactHistory(MethodView):
+    @blp.reads(
+        "list_contact_history",
+        scope="history:read",
+        query=schemas.ContactHistoryPageQuerySchema,
+        answer=schemas.ContactHistoryPageSchema,
+        headers=("Link",),
+    )
+    def get(self, call: Read, query: dict[str, Any]) -> Answer:
+        """List interactions of all customers
+
+        Newest first by the time at which they happened; those of deleted customers are not among them.
+        """
+        narrowed, order, customer_id = _narrowed(query), _order(call, query), query["customer_id"]
+        rows = listing.list_entries(call.db, customer_id=customer_id, narrowed=narrowed, order=order, count=query["limit"] + 1)
+        total = listing.count_entries(call.db, customer_id=customer_id, narrowed=narrowed) if query["count"] else None
+        return _page(call, query, rows, total)
+
+
+@blp.route("/contact-history/<id:entry_id>")
+class OneEntry(MethodView):
+    @blp.reads("get_contact_history_entry", scope="history:read", answer=schemas.ContactHistorySchema, refuses=(404, 410), tagged=True)
+    def get(self, call: Read, entry_id: UUID) -> Answer:
+        """Show an interaction"""
+        return _shown(service.get(call.db, entry_id=entry_id))
+
+    @blp.writes(
+        "patch_contact_history_entry",
+        scope="history:write",
+        body=schemas.ContactHistoryPatchSchema,
+        query=schemas.RestoreEntryQuerySchema,
+        answer=schemas.ContactHistorySchema,
+        refuses=(404, 409, 410),
+        versioned=True,
+    )
+    def patch(self, call: Write, entry_id: UUID, body: dict[str, Any], query: dict[str, Any]) -> Answer:
+        """Correct an interaction
+
+        A JSON merge patch. Naming another customer moves it there; the metrics of both are true in the same moment.
+        """
+        record = service.patch(
+            call.unit,
+            call.caller,
+            entry_id=entry_id,
+            data=body,
+            restore=query["deleted"] is not None,
+            precondition=call.precondition,
+        )
+        return _shown(record)
+
+    @blp.writes(
+        "delete_contact_history_entry",
+        scope="history:write",
+        answer=None,
+        status=HTTPStatus.NO_CONTENT,
+        refuses=(404, 410),
+        versioned=True,
+    )
+    def delete(self, call: Write, entry_id: UUID) -> Answer:
+        """Withdraw an interaction
+
+        It is gone from lists and metrics and is 410 by its id, keeps its external id, and can be restored. Doing it again is 204 too.
+        """
+        service.delete(call.unit, call.caller, entry_id=entry_id, precondition=call.precondition)
+        return Answer()
+
+
+@blp.route("/contact-history/<id:entry_id>/restore")
+class EntryRestoration(MethodView):
+    @blp.writes(
+        "restore_contact_history_entry",
+        scope="history:write",
+        answer=schemas.ContactHistorySchema,
+        refuses=(404, 410),
+        headers=("ETag",),
+    )
+    def post(self, call: Write, entry_id: UUID) -> Answer:
+        """Bring back a withdrawn interaction
+
+        200 too where it was not withdrawn.
+        """
+        return _shown(service.restore(call.unit, call.caller, entry_id=entry_id))
+
+
+@blp.route("/contact-history/by/<source:source>/<external_id:external_id>")
+class EntryByKey(MethodView):
+    @blp.reads(
+        "get_contact_history_entry_by_external_id",
+        scope="history:read",
+        answer=schemas.ContactHistorySchema,
+        refuses=(404, 410),
+        tagged=True,
+    )
+    def get(self, call: Read, source: str, external_id: str) -> Answer:
+        """Show the interaction that an external id stands for"""
+        return _shown(syncing.get(call.db, key=external_keys.of_path(source, external_id)))
+
+    @blp.writes(
+        "upsert_contact_history_entry_by_external_id",
+        scope="history:write",
+        body=schemas.ContactHistoryPatchSchema,
+        query=schemas.UpsertEntryQuerySchema,
+        answer=schemas.ContactHistorySchema,
+        also={HTTPStatus.CREATED: "There was none; it was created."},
+        refuses=(404, 409, 410),
+        headers=("Location",),
+        versioned=True,
+    )
+    def put(self, call: Write, source: str, external_id: str, body: dict[str, Any], query: dict[str, Any]) -> Answer:
+        """Create or correct the interaction that an external id stands for
+
+        The call to sync with; safe to repeat. The body is a merge patch over what is there; of a new one it names the kind, and the
+        customer by `customer_id` or `customer`. A customer that nobody knows is 422 `customer_unknown`, or made with `create_missing`.
+        """
+        create_missing = query["create_missing"] == "true"
+        if create_missing:
+            call.caller.need("customers:write")
+        synced = syncing.upsert(
+            call.unit,
+            call.caller,
+            key=external_keys.of_path(source, external_id),
+            data=body,
+            mode=Mode(query["mode"]),
+            restore=query["deleted"] is not None,
+            create_missing=create_missing,
+            precondition=call.precondition,
+        )
+        return _shown(synced.record, status=HTTPStatus.CREATED if synced.outcome is Outcome.CREATED else HTTPStatus.OK)
+
+    @blp.writes(
+        "detach_contact_history_external_id",
+        scope="history:write",
+        answer=None,
+        status=HTTPStatus.NO_CONTENT,
+        refuses=(404, 410),
+        versioned=True,
+    )
+    def delete(self, call: Write, source: str, external_id: str) -> Answer:
+        """Detach an external id from its interaction
+
+        The interaction stays; the id is free again.
+        """
+        syncing.detach(call.unit, call.caller, key=external_keys.of_path(source, external_id), precondition=call.precondition)
+        return Answer()
+
+
+def _shown(record: EntryRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+    headers = {"Location": f"/v1/contact-history/{record.id}"} if status is HTTPStatus.CREATED else {}
+    return Answer(record, status=status, tag=record.tag, headers=headers)
+
+
+def _narrowed(query: dict[str, Any]) -> EntryFilter:
+    return EntryFilter(**{name: query[name] for name in EntryFilter.__slots__})
+
+
+def _order(call: Read, query: dict[str, Any]) -> EntryOrder:
+    after = runtime().cursors.read(query, call.caller)
+    return EntryOrder(descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
+
+
+def _page(call: Read, query: dict[str, Any], rows: Sequence[Row[Any]], total: int | None) -> Answer:
+    return paging.answer(
+        rows,
+        cursors=runtime().cursors,
+        caller=call.caller,
+        query=query,
+        dump=dump.selected(schemas.ContactHistorySchema, query["fields_"]),
+        key=lambda row: (row.occurred_at, row.id),
+        total=total,
+    )

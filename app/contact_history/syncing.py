@@ -1,0 +1,102 @@
+"""Interactions by the ids of other systems: orders, tickets and calls as a sync sends them, in any order and more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.contact_history import attribution, merging, metering, queries, service, writing
+from app.contact_history.attribution import Owner
+from app.contact_history.record import EntryRecord, FoundEntry
+from app.core.caller import Caller
+from app.core.errors import Conflict, FieldFault, Invalid, NotFound, Outrun
+from app.core.preconditions import Precondition
+from app.core.syncing import ExternalKey, Mode, Outcome
+from app.db.unit_of_work import UnitOfWork
+
+# Any: values of an interaction's fields.
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    record: EntryRecord
+    outcome: Outcome
+
+
+def get(db: Connection, *, key: ExternalKey) -> EntryRecord:
+    """Raises NotFound, or Gone where it is withdrawn or its customer deleted."""
+    held = queries.get_holder(db, key)
+    if held is None:
+        raise NotFound
+    # By its id alone where it was moved between the two statements.
+    return service.living(queries.get_entry_of_customer(db, *held) or queries.get_entry_by_id(db, held[1]))
+
+
+def upsert(
+    unit: UnitOfWork,
+    caller: Caller,
+    *,
+    key: ExternalKey,
+    data: Mapping[str, Any],
+    mode: Mode,
+    restore: bool,
+    create_missing: bool,
+    precondition: Precondition,
+) -> Synced:
+    """The interaction that `key` stands for, made or changed by the merge patch `data`, and moved where that names another customer.
+
+    With `restore` a withdrawn one comes back by it; with `create_missing` a customer that nobody knows is made. Raises NotFound
+    (Mode.UPDATE and there is none), Gone, PreconditionRequired, PreconditionFailed, Invalid, and Conflict (Mode.CREATE and there is one).
+    """
+    _refuse_other_id(key, data)
+    owner = attribution.find(unit, data, create_missing=create_missing)
+    found = _find_to_change(unit, key)
+    if found is None:
+        if mode is Mode.UPDATE:
+            raise NotFound
+        precondition.check_absent()
+        return Synced(_create(unit, caller, key, data, owner), Outcome.CREATED)
+    before = service.to_change(unit, found, owner, restore=restore)
+    precondition.check(before.version)
+    if mode is Mode.CREATE:
+        raise Conflict("external_id_taken", source=key.source, external_id=key.external_id, existing_id=before.id)
+    after = service.apply(unit, caller, before=before, data=data, owner=owner)
+    return Synced(after, Outcome.UNCHANGED if after is before else Outcome.UPDATED)
+
+
+def detach(unit: UnitOfWork, caller: Caller, *, key: ExternalKey, precondition: Precondition) -> None:
+    """Take the external id away from its interaction. Raises NotFound, Gone, PreconditionRequired, PreconditionFailed."""
+    before = service.to_change(unit, _find_to_change(unit, key), None, restore=False)
+    precondition.check(before.version)
+    writing.change(unit, caller, before=before, changed={"external_id": None})
+
+
+def _find_to_change(unit: UnitOfWork, key: ExternalKey) -> FoundEntry | None:
+    held = queries.get_holder(unit.connection, key)
+    if held is None:
+        return None
+    found = queries.get_entry_of_customer(unit.connection, *held)
+    if found is None or found.entry.key != key:
+        # Moved or detached, and perhaps attached elsewhere, between the two statements.
+        raise Outrun
+    return found
+
+
+def _create(unit: UnitOfWork, caller: Caller, key: ExternalKey, data: Mapping[str, Any], owner: Owner | None) -> EntryRecord:
+    said = attribution.fields_of(data) | {"source": key.source, "external_id": key.external_id}
+    values = merging.new(said, now=unit.now)
+    if owner is None:
+        raise Invalid([FieldFault("/customer_id", "required", "Say whose it is, by `customer_id` or by `customer`.")])
+    customer_id = attribution.settle(unit, caller, owner, holder=None)
+    customer = writing.living(metering.lock(unit, [customer_id]).get(customer_id), owner.pointer)
+    return writing.insert(unit, caller, customer=customer, values=values, own=key)
+
+
+def _refuse_other_id(key: ExternalKey, data: Mapping[str, Any]) -> None:
+    """The address says by which id the interaction is known; a body that says otherwise is a mistake, whichever is meant."""
+    for name, known in (("source", key.source), ("external_id", key.external_id)):
+        if data.get(name, known) != known:
+            raise Invalid([FieldFault(f"/{name}", "external_id_differs", "This is not what the address says.")])

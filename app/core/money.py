@@ -1,0 +1,45 @@
+"""Amounts of money: exact decimals, written one way for one value, so that sums can be compared as text."""
+
+from __future__ import annotations
+
+import re
+from decimal import Context, Decimal, Inexact, InvalidOperation
+
+from app.core import codes
+from app.core.faults import Fault
+from app.core.limits import AMOUNT_DECIMALS_MAX, AMOUNT_DIGITS_MAX
+
+_AMOUNT = re.compile(rf"-?[0-9]{{1,{AMOUNT_DIGITS_MAX}}}(?:\.[0-9]{{1,{AMOUNT_DECIMALS_MAX}}})?")
+# A sum of more amounts than a table can hold; what would not fit is an error and never rounded.
+_EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
+
+
+def parse_amount(text: str) -> str:
+    """Return an amount as it was written. Raises `Fault` invalid_amount."""
+    if not _AMOUNT.fullmatch(text):
+        raise Fault(
+            "invalid_amount",
+            f'An amount is a decimal in quotes, such as "12.50": up to {AMOUNT_DIGITS_MAX} digits and {AMOUNT_DECIMALS_MAX} decimals.',
+        )
+    return text
+
+
+def written(amount: str | Decimal, currency: str) -> str:
+    """The one way to write this amount: with the decimals that the currency has, and more only where they say something."""
+    value = _EXACT.normalize(Decimal(amount))
+    if not value:
+        # Zero has a sign, which says nothing.
+        value = Decimal(0)
+    _, _, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    return format(_EXACT.quantize(value, Decimal(1).scaleb(min(exponent, -codes.minor_units(currency)))), "f")
+
+
+def added(amount: Decimal, other: Decimal) -> Decimal:
+    """The sum, exactly."""
+    return _EXACT.add(amount, other)
+
+
+def subtracted(amount: Decimal, other: Decimal) -> Decimal:
+    """The difference, exactly."""
+    return _EXACT.subtract(amount, other)

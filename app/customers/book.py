@@ -1,0 +1,56 @@
+"""What a decision about a customer reads and writes, whether it is made alone or as one of a thousand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from app.attributes.definition import Definitions
+from app.changes.log import Change
+from app.core.syncing import ExternalKey
+from app.customers.record import CustomerRecord
+from app.db.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """Something by which a person may be known beside an external id: `by` is `email` or `phone`, `value` the form that is compared."""
+
+    by: str
+    value: str
+
+
+class Book(Protocol):
+    """The customers as one unit of work sees them, its own writes among them.
+
+    `app.customers.direct` asks the database at each call, `app.customers.bulk.together` has asked for all beforehand. Decisions are made
+    over either, so that they are the same by whichever way a change comes in. Every method may raise Outrun.
+    """
+
+    @property
+    def unit(self) -> UnitOfWork: ...
+
+    @property
+    def definitions(self) -> Definitions:
+        """What attributes are checked against: the same for the whole unit."""
+
+    def find(self, customer_id: UUID) -> CustomerRecord | None:
+        """The customer as a change begins from it, deleted or not."""
+
+    def find_id(self, key: ExternalKey) -> UUID | None:
+        """The customer that the external id stands for, deleted or not."""
+
+    def is_living(self, customer_id: UUID) -> bool:
+        """Whether there is such a customer, not deleted."""
+
+    def find_matching(self, identifiers: Sequence[Identifier]) -> Sequence[tuple[Identifier, CustomerRecord]]:
+        """Who has each of them, deleted ones left out, by id within each. Nobody else can match by the same until the unit ends."""
+
+    def insert(self, record: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
+        """Write a new customer, its external ids and its event. Raises Conflict where an id is taken; where that is `own`, somebody made
+        that customer since we looked, which is Outrun."""
+
+    def update(self, before: CustomerRecord, after: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
+        """Write a changed customer, the external ids that it gained and lost, and its event. Raises as `insert` does."""

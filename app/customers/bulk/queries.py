@@ -1,0 +1,124 @@
+"""Statements on sets of customers: as many round trips for a thousand as for one.
+
+Rows travel as one JSON text that PostgreSQL reads as rows of the table: as fast as COPY into a temporary table here (59 to 60 us a row
+without indexes, of which 6 in Python against 28), with nothing to create, to clear or to escape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Connection, Text, Uuid, any_, bindparam, cast, select, text
+
+from app.attributes.models import AttributeEdition
+from app.core.syncing import ExternalKey
+from app.customers import queries
+from app.customers.models import Customer
+from app.customers.record import CustomerRecord
+from app.db.columns import to_json
+
+# Any: column values.
+
+# As the text of an array: psycopg would write it id by id in Python.
+_IDS = cast(bindparam("ids", type_=Text), ARRAY(Uuid))
+_BY_IDS = select(*queries.COLUMNS).where(Customer.id == any_(_IDS))
+# In one order, so that two who lock the same rows wait for each other and not in a circle.
+_LOCKED = _BY_IDS.order_by(Customer.id).with_for_update()
+_LOCK = select(Customer.id, Customer.version, Customer.xid).where(Customer.id == any_(_IDS)).order_by(Customer.id).with_for_update()
+_SYNCED = select(
+    Customer.id, Customer.version, Customer.synced_digest, select(AttributeEdition.edition).scalar_subquery().label("edition")
+).where(Customer.id == any_(_IDS), Customer.deleted_at.is_(None))
+
+_SENT_KEYS = "json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text)"
+# Key by key through the index, which a plan that was made while the table was small would not do.
+_KEYS = text(
+    f"""
+    SELECT sent.source, sent.external_id, found.customer_id FROM {_SENT_KEYS} CROSS JOIN LATERAL (
+        SELECT customer_id FROM customer_keys k WHERE k.source = sent.source AND k.external_id = sent.external_id LIMIT 1
+    ) AS found
+    """
+)
+_CLAIM = text(
+    """
+    INSERT INTO customer_keys (source, external_id, customer_id)
+    SELECT source, external_id, customer_id
+    FROM json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text, customer_id uuid)
+    ORDER BY source COLLATE "C", external_id COLLATE "C"
+    ON CONFLICT (source, external_id) DO NOTHING
+    """
+)
+_RELEASE = text(f"DELETE FROM customer_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
+
+_INSERTED = ", ".join(queries.INSERTED)
+_INSERT = text(f"INSERT INTO customers ({_INSERTED}) SELECT {_INSERTED} FROM json_populate_recordset(NULL::customers, CAST(:rows AS json))")
+_UPDATE = text(
+    f"""
+    UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in queries.WRITTEN)}
+    FROM json_populate_recordset(NULL::customers, CAST(:rows AS json)) AS sent WHERE c.id = sent.id
+    """
+)
+
+
+def list_customers_by_id(db: Connection, ids: Collection[UUID], *, locked: bool) -> dict[UUID, CustomerRecord]:
+    """Those there are, deleted or not; with `locked` as they are once nobody else writes them, up to the end of the transaction."""
+    if not ids:
+        return {}
+    found = (CustomerRecord(*row) for row in db.execute(_LOCKED if locked else _BY_IDS, {"ids": _array(ids)}))
+    return {record.id: record for record in found}
+
+
+def lock_versions(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, int]]:
+    """`(version, xid)` of each row, locked up to the end of the transaction."""
+    return {row.id: (row.version, row.xid) for row in db.execute(_LOCK, {"ids": _array(ids)})} if ids else {}
+
+
+def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, bytes, UUID | None]]:
+    """`(version, digest, edition)` of those, not deleted, that are as one line of an import left them; the edition is that of the
+    attributes' definitions now."""
+    found = db.execute(_SYNCED, {"ids": _array(ids)}) if ids else ()
+    return {row.id: (row.version, bytes(row.synced_digest), row.edition) for row in found if row.synced_digest is not None}
+
+
+def list_ids_by_key(db: Connection, keys: Collection[ExternalKey]) -> dict[ExternalKey, UUID]:
+    """Whom each external id stands for, where it stands for somebody."""
+    if not keys:
+        return {}
+    return {
+        ExternalKey(source, external_id): customer_id
+        for source, external_id, customer_id in db.execute(_KEYS, {"keys": _json_of_keys(keys)})
+    }
+
+
+def release_keys(db: Connection, keys: Collection[ExternalKey]) -> None:
+    if keys:
+        db.execute(_RELEASE, {"keys": _json_of_keys(keys)})
+
+
+def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
+    """Take the external ids that nobody has; how many those were. Sorted, as `app.customers.queries.claim_keys` is, and for its reason."""
+    if not held:
+        return 0
+    sent = [{"source": key.source, "external_id": key.external_id, "customer_id": customer_id} for key, customer_id in held.items()]
+    taken: int = db.execute(_CLAIM, {"keys": to_json(sent)}).rowcount
+    return taken
+
+
+def insert_customers(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        db.execute(_INSERT, {"rows": to_json(rows)})
+
+
+def update_customers(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows that this transaction has locked."""
+    if rows:
+        db.execute(_UPDATE, {"rows": to_json(rows)})
+
+
+def _array(ids: Iterable[UUID]) -> str:
+    return "{" + ",".join(map(str, ids)) + "}"
+
+
+def _json_of_keys(keys: Iterable[ExternalKey]) -> str:
+    return to_json([{"source": key.source, "external_id": key.external_id} for key in keys])

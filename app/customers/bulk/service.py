@@ -1,0 +1,204 @@
+"""Many writes in one unit of work: each decided as it would be alone, one after the other, and written together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from app.core.caller import Caller
+from app.core.errors import Invalid, KehuError, NotAllOrNothing
+from app.core.preconditions import Precondition
+from app.core.syncing import Done, ExternalKey, Mode, Op, Outcome
+from app.customers import matching, service, syncing
+from app.customers.book import Book
+from app.customers.bulk import queries
+from app.customers.bulk.together import References, Together
+from app.customers.record import CustomerRecord
+from app.db.unit_of_work import UnitOfWork
+
+# Any: values of a customer's fields.
+
+_MODES = {Op.UPSERT: Mode.UPSERT, Op.CREATE: Mode.CREATE, Op.UPDATE: Mode.UPDATE}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One write among many: of the customer with `customer_id`, or of the one that `key` stands for; with neither, a new one."""
+
+    op: Op
+    key: ExternalKey | None
+    customer_id: UUID | None
+    data: Mapping[str, Any]
+    match: Sequence[str]
+    precondition: Precondition
+    # Of the line of an import that this item is made of.
+    digest: bytes | None = None
+    # Where in what was sent `data` is: before the pointers to what is wrong with it.
+    data_pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A line that alone has made the customer what it is, and is not looked at again: unless an earlier one of the same unit changes the
+    customer first, for which `item` is kept."""
+
+    done: Done
+    item: Callable[[], Item | KehuError]
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A customer who is as one line of an import has left it."""
+
+    done: Done
+    # Of that line, under the definitions that it was checked against.
+    digest: bytes
+    # Of the attributes' definitions now.
+    edition: UUID | None
+
+
+Sent = Item | Unchanged | KehuError
+
+
+def look_up(db: Connection, *, wanted: Sequence[UUID | ExternalKey]) -> list[CustomerRecord | None]:
+    """The customers that are meant, in the order asked for; None where there is none, or it is deleted."""
+    ids = queries.list_ids_by_key(db, {one for one in wanted if isinstance(one, ExternalKey)})
+    meant = [ids.get(one) if isinstance(one, ExternalKey) else one for one in wanted]
+    found = queries.list_customers_by_id(db, {one for one in meant if one is not None}, locked=False)
+    records = [found.get(one) if one is not None else None for one in meant]
+    return [record if record is not None and record.deleted_at is None else None for record in records]
+
+
+def find_synced(db: Connection, *, keys: Collection[ExternalKey]) -> dict[ExternalKey, Synced]:
+    """Those whose customer is as one line of an import has left it: the same line, meaning the same, would not change it."""
+    ids = queries.list_ids_by_key(db, keys)
+    synced = queries.list_synced(db, set(ids.values()))
+    found = {}
+    for key, customer_id in ids.items():
+        if customer_id in synced:
+            version, digest, edition = synced[customer_id]
+            found[key] = Synced(Done(Outcome.UNCHANGED, customer_id, version), digest, edition)
+    return found
+
+
+def digest_under(edition: UUID | None, digest: bytes, data: Mapping[str, Any]) -> bytes:
+    """What tells whether a line with `data` means the same as before: one that speaks of attributes hangs on what is defined of them."""
+    if edition is None or "attributes" not in data:
+        return digest
+    return blake2b(digest, digest_size=len(digest), key=edition.bytes).digest()
+
+
+def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> list[Done | KehuError]:
+    """What became of each item, in order; a later one sees what an earlier one did, and one that is refused leaves nothing behind.
+
+    An item that is a KehuError already stays one. With `restore` a deleted customer comes back by a write that meets it.
+    """
+    book, results = decide(unit, caller, items=items, restore=restore)
+    book.write()
+    return results
+
+
+def decide(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> tuple[Together, list[Done | KehuError]]:
+    """As `apply`, with everything left to be written by the book."""
+    book = Together(unit, caller, _references(items))
+    return book, [_one(book, item, restore) for item in items]
+
+
+def apply_all(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> list[Done]:
+    """As `apply`, and raises NotAllOrNothing, with nothing written, where an item is refused."""
+    results = apply(unit, caller, items=items, restore=restore)
+    refused = {index: result for index, result in enumerate(results) if isinstance(result, KehuError)}
+    if refused:
+        raise NotAllOrNothing(refused)
+    return [result for result in results if isinstance(result, Done)]
+
+
+def _references(items: Sequence[Sent]) -> References:
+    found = References()
+    for sent in items:
+        # An unchanged one will rarely be looked at; then it is asked for by itself.
+        if isinstance(sent, Item):
+            _refer(found, sent)
+    return found
+
+
+def _refer(found: References, item: Item) -> None:
+    if item.key is not None:
+        found.keys.add(item.key)
+    if item.customer_id is not None:
+        found.ids.add(item.customer_id)
+    external_ids = item.data.get("external_ids") or {}
+    found.keys.update(ExternalKey(source, text) for source, text in external_ids.items() if text is not None)
+    organization_id = item.data.get("organization_id")
+    if organization_id is not None:
+        found.ids.add(organization_id)
+    try:
+        found.identifiers.update(matching.identifiers(item.match, item.data))
+    except Invalid:
+        # Decided, and told, when its turn comes.
+        return
+
+
+def _one(book: Together, sent: Sent, restore: bool) -> Done | KehuError:
+    if isinstance(sent, KehuError):
+        return sent
+    if isinstance(sent, Unchanged):
+        if not book.is_written(sent.done.id):
+            return sent.done
+        made = sent.item()
+        if isinstance(made, KehuError):
+            return made
+        sent = made
+    try:
+        return _decide(book, sent, restore)
+    except Invalid as error:
+        return Invalid([replace(fault, pointer=f"{sent.data_pointer}{fault.pointer}") for fault in error.faults], code=error.code)
+    except KehuError as error:
+        return error
+
+
+def _decide(book: Together, item: Item, restore: bool) -> Done:
+    if item.op is Op.DELETE:
+        return _delete(book, item)
+    if item.key is not None:
+        synced = syncing.upsert(
+            book,
+            key=item.key,
+            data=item.data,
+            mode=_MODES[item.op],
+            restore=restore,
+            precondition=item.precondition,
+            match=item.match,
+        )
+        if item.digest is not None and _is_made_by(synced, item):
+            book.note_digest(synced.record.id, digest_under(book.definitions.edition, item.digest, item.data))
+        return Done(synced.outcome, synced.record.id, synced.record.version)
+    if item.customer_id is None:
+        item.precondition.check_absent()
+        record = service.create(book, data=item.data, match=item.match)
+        return Done(Outcome.CREATED, record.id, record.version)
+    before = book.find(item.customer_id)
+    after = service.patch(
+        book, customer_id=item.customer_id, data=item.data, restore=restore, precondition=item.precondition, match=item.match
+    )
+    return Done(Outcome.UNCHANGED if after is before else Outcome.UPDATED, after.id, after.version)
+
+
+def _delete(book: Book, item: Item) -> Done:
+    customer_id = syncing.meant(book, item.key).id if item.key is not None else item.customer_id
+    assert customer_id is not None
+    before = book.find(customer_id)
+    after = service.delete(book, customer_id=customer_id, precondition=item.precondition)
+    return Done(Outcome.UNCHANGED if after is before else Outcome.DELETED, after.id, after.version)
+
+
+def _is_made_by(synced: syncing.Synced, item: Item) -> bool:
+    """Whether the same line would be answered `unchanged`: not where it was too old to say more than whom it means."""
+    if synced.outcome not in (Outcome.CREATED, Outcome.UPDATED):
+        return False
+    return "source_updated_at" not in item.data or synced.record.source_updated_at == item.data["source_updated_at"]

@@ -1,0 +1,196 @@
+"""The book of many writes: everything they refer to is read beforehand, and what they decide is written at the end, set by set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from uuid import UUID
+
+from app.attributes import held
+from app.attributes.definition import Definitions
+from app.changes import log
+from app.changes.log import Change
+from app.core.caller import Caller
+from app.core.errors import Conflict, Outrun
+from app.core.syncing import ExternalKey
+from app.customers import merging
+from app.customers import queries as single
+from app.customers.book import Identifier
+from app.customers.bulk import queries
+from app.customers.matching import identifiers_of
+from app.customers.record import CustomerRecord
+from app.db.unit_of_work import UnitOfWork
+
+
+@dataclass(slots=True)
+class References:
+    """What a set of writes refers to."""
+
+    keys: set[ExternalKey] = field(default_factory=set)
+    ids: set[UUID] = field(default_factory=set)
+    identifiers: set[Identifier] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a set of writes has changed, so that another, decided before that was there, knows whether it has to be decided again."""
+
+    ids: frozenset[UUID]
+    keys: frozenset[ExternalKey]
+    identifiers: frozenset[Identifier]
+
+
+class Together:
+    """A Book in memory. What was not foreseen in its references is asked for one by one; nothing is written before `write`."""
+
+    def __init__(self, unit: UnitOfWork, caller: Caller, references: References) -> None:
+        self.unit = unit
+        self._caller = caller
+        db = unit.connection
+        # Before anything is read: what those did who had the turn before us is seen by every statement after it.
+        single.lock_identifiers(db, references.identifiers)
+        self._stored_keys: dict[ExternalKey, UUID | None] = dict.fromkeys(references.keys)
+        self._stored_keys |= queries.list_ids_by_key(db, references.keys)
+        matching = single.list_customers_matching(db, list(references.identifiers))
+        wanted = references.ids | {holder for holder in self._stored_keys.values() if holder is not None}
+        found = queries.list_customers_by_id(db, wanted | {record.id for _, record in matching}, locked=unit.contended)
+        self._stored: dict[UUID, CustomerRecord | None] = {**dict.fromkeys(wanted), **found}
+        self._keys = dict(self._stored_keys)
+        self._records = dict(self._stored)
+        # Who has had an identifier at some time in this unit; who has it now is looked up in the record.
+        self._known_by: dict[Identifier, set[UUID]] = {one: set() for one in references.identifiers}
+        for identifier, record in matching:
+            self._known_by[identifier].add(record.id)
+        self._changes: list[Change] = []
+        self._written: dict[UUID, CustomerRecord] = {}
+        # Of a customer that one line of an import alone has made what it is.
+        self._digests: dict[UUID, bytes] = {}
+
+    @cached_property
+    def definitions(self) -> Definitions:
+        return held.definitions(self.unit)
+
+    def find(self, customer_id: UUID) -> CustomerRecord | None:
+        if customer_id not in self._records:
+            found = queries.list_customers_by_id(self.unit.connection, [customer_id], locked=self.unit.contended).get(customer_id)
+            self._stored[customer_id] = self._records[customer_id] = found
+        return self._records[customer_id]
+
+    def find_id(self, key: ExternalKey) -> UUID | None:
+        if key not in self._keys:
+            self._stored_keys[key] = self._keys[key] = queries.list_ids_by_key(self.unit.connection, [key]).get(key)
+        return self._keys[key]
+
+    def is_living(self, customer_id: UUID) -> bool:
+        record = self.find(customer_id)
+        return record is not None and record.deleted_at is None
+
+    def find_matching(self, identifiers: Sequence[Identifier]) -> Sequence[tuple[Identifier, CustomerRecord]]:
+        self._ask_for([identifier for identifier in identifiers if identifier not in self._known_by])
+        found = []
+        for identifier in identifiers:
+            for customer_id in sorted(self._known_by[identifier]):
+                record = self.find(customer_id)
+                if record is not None and record.deleted_at is None and identifier in identifiers_of(record):
+                    found.append((identifier, record))
+        return found
+
+    def insert(self, record: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
+        self._hold_keys(record, {})
+        self._put(record, change)
+
+    def update(self, before: CustomerRecord, after: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
+        if before.external_ids != after.external_ids:
+            self._hold_keys(after, before.external_ids)
+        self._put(after, change)
+
+    def is_written(self, customer_id: UUID) -> bool:
+        """Whether this unit has changed the customer already."""
+        return customer_id in self._written
+
+    def note_digest(self, customer_id: UUID, digest: bytes) -> None:
+        """The customer is now as the line with `digest` alone makes it."""
+        self._digests[customer_id] = digest
+
+    def has_met(self, other: Footprint) -> bool:
+        """Whether anything that this book has looked at is of `other`'s making."""
+        return not (
+            other.ids.isdisjoint(self._stored) and other.keys.isdisjoint(self._stored_keys) and other.identifiers.isdisjoint(self._known_by)
+        )
+
+    def footprint(self) -> Footprint | None:
+        """What the decisions made so far change; None: nothing."""
+        if not self._changes:
+            return None
+        before = (record for customer_id in self._written if (record := self._stored.get(customer_id)) is not None)
+        identifiers = (one for record in chain(before, self._written.values()) for one in identifiers_of(record))
+        keys = (key for key, holder in self._keys.items() if self._stored_keys[key] != holder)
+        return Footprint(frozenset(self._written), frozenset(keys), frozenset(identifiers))
+
+    def write(self) -> None:
+        """Write all that was decided. Raises Outrun where somebody else wrote one of the rows or keys since they were read."""
+        if not self._changes:
+            return
+        db = self.unit.connection
+        changed = sorted(customer_id for customer_id in self._written if self._stored.get(customer_id) is not None)
+        self._check_versions(changed)
+        # Rows before keys, as everywhere.
+        self._exchange_keys()
+        rows = {customer_id: self._row(record) for customer_id, record in self._written.items()}
+        queries.insert_customers(db, [row for customer_id, row in rows.items() if self._stored.get(customer_id) is None])
+        queries.update_customers(db, [rows[customer_id] for customer_id in changed])
+        log.append(self.unit, self._caller, self._changes)
+
+    def _ask_for(self, identifiers: Sequence[Identifier]) -> None:
+        """Of what was not foreseen, as a phone that only its customer's country tells how to read."""
+        if not identifiers:
+            return
+        # Out of the order in which all others are locked: two such units may wait for each other, and one of them is run again.
+        single.lock_identifiers(self.unit.connection, identifiers)
+        for identifier in identifiers:
+            self._known_by[identifier] = {record.id for record in self._written.values() if identifier in identifiers_of(record)}
+        for identifier, record in single.list_customers_matching(self.unit.connection, identifiers):
+            stored = self._stored.get(record.id)
+            if stored is not None and stored.version != record.version:
+                raise Outrun
+            self._known_by[identifier].add(record.id)
+
+    def _hold_keys(self, record: CustomerRecord, before: dict[str, str]) -> None:
+        gained = [ExternalKey(source, text) for source, text in sorted(record.external_ids.items()) if before.get(source) != text]
+        for key in gained:
+            holder = self.find_id(key)
+            if holder is not None and holder != record.id:
+                raise Conflict("external_id_taken", source=key.source, external_id=key.external_id, existing_id=holder)
+        for source, text in before.items():
+            if record.external_ids.get(source) != text:
+                self.find_id(ExternalKey(source, text))
+                self._keys[ExternalKey(source, text)] = None
+        self._keys.update(dict.fromkeys(gained, record.id))
+
+    def _put(self, record: CustomerRecord, change: Change) -> None:
+        self._records[record.id] = self._written[record.id] = record
+        self._digests.pop(record.id, None)
+        self._changes.append(change)
+        for identifier in identifiers_of(record):
+            if identifier in self._known_by:
+                self._known_by[identifier].add(record.id)
+
+    def _check_versions(self, ids: Iterable[UUID]) -> None:
+        locked = queries.lock_versions(self.unit.connection, list(ids))
+        for customer_id in ids:
+            stored = self._stored[customer_id]
+            version, xid = locked.get(customer_id, (0, 0))
+            if stored is None or stored.version != version or xid > self.unit.xid:
+                raise Outrun
+
+    def _exchange_keys(self) -> None:
+        moved = {key: holder for key, holder in self._keys.items() if self._stored_keys[key] != holder}
+        queries.release_keys(self.unit.connection, [key for key in moved if self._stored_keys[key] is not None])
+        held = {key: holder for key, holder in moved.items() if holder is not None}
+        if queries.claim_keys(self.unit.connection, held) != len(held):
+            raise Outrun
+
+    def _row(self, record: CustomerRecord) -> dict[str, object]:
+        return merging.stored(record) | {"synced_digest": self._digests.get(record.id)}

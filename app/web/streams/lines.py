@@ -1,0 +1,55 @@
+"""What passes between a stream of lines and the feature that they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.core.errors import KehuError
+from app.core.syncing import Outcome
+from app.web.problems import HttpProblem
+from app.web.streams.turns import Turn
+
+# Any: JSON.
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of a body. It has `data`, or a `fault` that says why not."""
+
+    # Of the physical line, from 1, blank ones and a header counted; of a CSV record the line on which it begins.
+    number: int
+    data: dict[str, Any] | None
+    # What identifies the content: of NDJSON the line itself, of CSV its cells under their names.
+    raw: bytes
+    fault: KehuError | HttpProblem | None = None
+
+
+@dataclass(slots=True)
+class LineResult:
+    """What became of one line. `problem` is a problem document, see `problems.document_of`."""
+
+    number: int
+    outcome: Outcome
+    # As the same write alone would be answered.
+    status: int
+    source: str | None = None
+    external_id: str | None = None
+    id: UUID | None = None
+    version: int | None = None
+    problem: dict[str, Any] | None = None
+
+
+# Writes the lines of one chunk in one unit of work, in its turn. Returns a result for each, and the text of the last event's position, None
+# where nothing was written. What it raises ends the stream: nothing of the chunk is there then, as far as is known. Called in threads.
+Apply = Callable[[Sequence[Line], Turn[Any]], tuple[Sequence[LineResult], str | None]]
+
+
+class Broken(Exception):
+    """No more can be read. `problem` is None where the client is gone and nobody is left to be told."""
+
+    def __init__(self, problem: HttpProblem | None) -> None:
+        super().__init__(problem.code if problem is not None else "gone")
+        self.problem = problem
