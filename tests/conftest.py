@@ -19,7 +19,7 @@ from tests.client import Api
 from tests.live import LiveServer
 
 SECRET_KEY = "a key that only the tests sign with, of 32 characters or more"
-TABLES = "attribute_state, attributes, contact_history, contact_history_keys, customers, customer_keys, events, idempotency_keys, tokens"
+TABLES = "attribute_edition, attributes, contact_history, contact_history_keys, customers, customer_keys, events, idempotency_keys, tokens"
 
 
 @pytest.fixture(scope="session")

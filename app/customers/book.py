@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -38,6 +38,10 @@ class Book(Protocol):
 
     def find(self, customer_id: UUID) -> CustomerRecord | None:
         """The customer as a change begins from it, deleted or not."""
+
+    def take_turns(self, customer_id: UUID, identify: Callable[[CustomerRecord], Sequence[Identifier]]) -> None:
+        """To be called before `find` by whoever will match by what `identify` makes of the customer: whoever locks both an identifier and a
+        row locks the identifier first, or two of them would wait for each other."""
 
     def find_id(self, key: ExternalKey) -> UUID | None:
         """The customer that the external id stands for, deleted or not."""

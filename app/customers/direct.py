@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from uuid import UUID
 
@@ -35,6 +35,12 @@ class Direct:
         """
         read = queries.lock_customer_by_id if self.unit.contended else queries.get_customer_by_id
         return read(self.unit.connection, customer_id)
+
+    def take_turns(self, customer_id: UUID, identify: Callable[[CustomerRecord], Sequence[Identifier]]) -> None:
+        # Only a repeat locks rows as it reads them.
+        seen = queries.get_customer_by_id(self.unit.connection, customer_id) if self.unit.contended else None
+        if seen is not None:
+            queries.lock_identifiers(self.unit.connection, identify(seen))
 
     def find_id(self, key: ExternalKey) -> UUID | None:
         return queries.get_customer_id_by_key(self.unit.connection, key.source, key.external_id)

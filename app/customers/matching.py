@@ -7,12 +7,13 @@ person has to say which is meant.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from app.core import contact_points
-from app.core.errors import Conflict
+from app.core.errors import Conflict, Invalid
 from app.customers import merging
 from app.customers.book import Book, Identifier
 from app.customers.record import CustomerRecord
@@ -48,6 +49,15 @@ def identifiers(match: Sequence[str], data: Mapping[str, Any], *, region: str | 
             found.append(Identifier(by, merging.phone(value, data.get("country") or region, "/phone")))
         else:
             found.append(Identifier(by, contact_points.email_key(value)))
+    return found
+
+
+def readable_identifiers(match: Sequence[str], data: Mapping[str, Any], *, region: str | None = None) -> list[Identifier]:
+    """As `identifiers`, and without a phone that is no number: that is told when its turn comes."""
+    found = []
+    for by in match:
+        with suppress(Invalid):
+            found += identifiers([by], data, region=region)
     return found
 
 

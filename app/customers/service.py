@@ -38,6 +38,8 @@ def patch(
     Raises NotFound, Gone, PreconditionRequired, PreconditionFailed, Invalid, and Conflict (an external id is taken; another customer has
     one of the identifiers that `match` names and the patch sets).
     """
+    if match:
+        book.take_turns(customer_id, lambda seen: matching.readable_identifiers(match, data, region=seen.country))
     before = _found(book.find(customer_id))
     if not restore:
         living(before)

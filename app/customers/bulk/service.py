@@ -137,11 +137,7 @@ def _refer(found: References, item: Item) -> None:
     organization_id = item.data.get("organization_id")
     if organization_id is not None:
         found.ids.add(organization_id)
-    try:
-        found.identifiers.update(matching.identifiers(item.match, item.data))
-    except Invalid:
-        # Decided, and told, when its turn comes.
-        return
+    found.identifiers.update(matching.readable_identifiers(item.match, item.data))
 
 
 def _one(book: Together, sent: Sent, restore: bool) -> Done | KehuError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -77,6 +77,9 @@ class Together:
             found = queries.list_customers_by_id(self.unit.connection, [customer_id], locked=self.unit.contended).get(customer_id)
             self._stored[customer_id] = self._records[customer_id] = found
         return self._records[customer_id]
+
+    def take_turns(self, customer_id: UUID, identify: Callable[[CustomerRecord], Sequence[Identifier]]) -> None:
+        """They were taken for all that was foreseen, before anything was read."""
 
     def find_id(self, key: ExternalKey) -> UUID | None:
         if key not in self._keys:
