@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import marshmallow
-from marshmallow import ValidationError
 
 from app.attributes.definition import KINDS
 from app.core import limits
-from app.core.faults import Fault
 from app.rules.types import Type
 from app.web import fields
 from app.web.schemas import AnswerSchema, QuerySchema, Schema
@@ -38,12 +34,6 @@ class AttributePutSchema(Schema):
         load_default=False, metadata={"default": False, "description": "A new customer has to have it, and none may lose it."}
     )
     indexed = fields.Truth(load_default=False, metadata={"default": False, "description": "An index is built in the background."})
-
-    @marshmallow.validates_schema
-    def _check_enum(self, data: dict[str, Any], **_: Any) -> None:  # Any: marshmallow's own signature
-        if (data.get("type") == "enum") != (data.get("choices") is not None):
-            told = "The values are listed where the type is enum, and only there."
-            raise ValidationError({"enum": [Fault("required" if data.get("type") == "enum" else "not_allowed", told)]})
 
 
 class AttributeSchema(AnswerSchema):

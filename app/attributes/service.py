@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from app.attributes import indexing, queries
 from app.attributes.definition import Definition
 from app.core import limits
-from app.core.errors import Conflict, NotFound, Outrun
+from app.core.errors import Conflict, FieldFault, Invalid, NotFound, Outrun
 from app.core.preconditions import Precondition
 from app.db.unit_of_work import UnitOfWork
 
@@ -33,8 +33,9 @@ def get(db: Connection, *, name: str) -> Shown:
 def put(unit: UnitOfWork, *, name: str, data: Mapping[str, Any], precondition: Precondition) -> tuple[Shown, bool]:
     """The definition as it is now, and whether it is new. Values that are there already are not looked at.
 
-    Raises PreconditionRequired, PreconditionFailed, and Conflict (another type; too many definitions).
+    Raises Invalid, PreconditionRequired, PreconditionFailed, and Conflict (another type; too many definitions).
     """
+    _check_choices(data)
     before = queries.lock_definition_by_name(unit.connection, name)
     if before is None:
         precondition.check_absent()
@@ -68,6 +69,13 @@ def _create(unit: UnitOfWork, name: str, data: Mapping[str, Any]) -> Definition:
         raise Outrun
     queries.renew_edition(unit.connection)
     return made
+
+
+def _check_choices(data: Mapping[str, Any]) -> None:
+    is_enum = data["type"] == "enum"
+    if is_enum != (data["choices"] is not None):
+        told = "The values are listed where the type is enum, and only there."
+        raise Invalid([FieldFault("/enum", "required" if is_enum else "not_allowed", told)])
 
 
 def _found(definition: Definition | None) -> Definition:

@@ -11,7 +11,7 @@ from sqlalchemy import Insert, Update, bindparam, insert, literal, select, text
 
 from app.changes.models import Event, FeedEpoch
 from app.core.caller import Caller
-from app.core.ids import new_id
+from app.core.ids import new_id, new_ids
 from app.db.base import table_of
 from app.db.columns import to_json
 from app.db.unit_of_work import UnitOfWork
@@ -58,17 +58,25 @@ _COLUMNS = ("event_id", "type", "subject", "actor", "request_id", "time", "data"
 
 def append(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> None:
     """Append in the order given, in the transaction of the write, and note the last one's position on `unit`."""
-    if not changes:
-        return
-    values = {
-        "event_ids": _BETWEEN.join(str(new_id()) for _ in changes),
-        "types": _BETWEEN.join(change.type for change in changes),
-        "subjects": _BETWEEN.join(change.subject for change in changes),
-        "data": _BETWEEN.join(to_json(_data(change)) for change in changes),
+    if changes:
+        append_written(unit, written(unit, caller, changes))
+
+
+def written(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> Mapping[str, Any]:
+    """`changes` as they go to the database: the part of appending that needs no turn."""
+    return {
+        "event_ids": _BETWEEN.join(map(str, new_ids(len(changes)))),
+        "types": _BETWEEN.join([change.type for change in changes]),
+        "subjects": _BETWEEN.join([change.subject for change in changes]),
+        "data": _BETWEEN.join([to_json(_data(change)) for change in changes]),
         "actor": caller.actor,
         "request_id": caller.request_id,
         "time": unit.now,
     }
+
+
+def append_written(unit: UnitOfWork, values: Mapping[str, Any]) -> None:
+    """Append what `written` made of at least one change."""
     epoch, last = unit.connection.execute(_APPEND, values).one()
     unit.position = (epoch, unit.xid, last)
 

@@ -61,7 +61,12 @@ def settle(unit: UnitOfWork, caller: Caller, owner: Owner, *, holder: UUID | Non
     if holder is not None:
         metering.lock(unit, [holder])
     said = {"source": owner.key.source, "external_ids": {owner.key.source: owner.key.external_id}}
-    return customer_writing.create(Direct(unit, caller), said, own=owner.key).id
+    try:
+        return customer_writing.create(Direct(unit, caller), said, own=owner.key).id
+    except Invalid as error:
+        # What the customer lacks, as a required attribute, is not the interaction's to have.
+        told = "A new customer cannot be made of this: `{}`: {}"
+        raise Invalid([FieldFault(owner.pointer, one.code, told.format(one.pointer, one.detail)) for one in error.faults]) from error
 
 
 def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:

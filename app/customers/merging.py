@@ -75,7 +75,9 @@ def columns(record: CustomerRecord) -> dict[str, Any]:
 def stored(record: CustomerRecord) -> dict[str, Any]:
     """All columns of the row."""
     values = columns(record)
-    return values | derived(values) | {"synced_digest": None}
+    values.update(derived(values))
+    values["synced_digest"] = None
+    return values
 
 
 def derived(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from app.customers.book import Book
 from app.customers.record import METRICS, TOLD, CustomerRecord
 
 # Any: values of a customer's fields.
+
+_TOLD_VALUES = attrgetter(*TOLD)
 
 _NO_METRICS: Mapping[str, Any] = {
     **dict.fromkeys(METRICS),
@@ -43,7 +46,7 @@ def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = Non
         deleted_at=None,
         xid=unit.xid,
     )
-    told = {name: getattr(record, name) for name in TOLD}
+    told = dict(zip(TOLD, _TOLD_VALUES(record), strict=True))
     book.insert(record, Change("customer.created", subject(customer_id), None, told, TOLD), own=own)
     return record
 

@@ -240,7 +240,7 @@ def _all_refused(error: errors.NotAllOrNothing) -> dict[str, object]:
     """What stood in the way, item by item; the faults of the input also as `errors`, with pointers into the whole body."""
     first = list(error.refused.items())[: limits.FAULTS_MAX]
     faults = [
-        asdict(replace(fault, pointer=f"/items/{index}{fault.pointer}"))
+        _fault(replace(fault, pointer=f"/items/{index}{fault.pointer}"))
         for index, one in first
         if isinstance(one, errors.Invalid)
         for fault in one.faults

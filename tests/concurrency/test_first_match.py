@@ -14,6 +14,7 @@ from flask import Flask
 from app.core import limits
 from tests import builders
 from tests.client import make_token
+from tests.conftest import DATA_TABLES
 from tests.customers.bulk.calls import ndjson, post_stream
 from tests.faults.calls import Answer, Caller, at_once
 from tests.live import LiveServer
@@ -63,7 +64,7 @@ class TestFirstMatch:
 
         # The first call of a kind is slower in each process, and none of these is to wait for that.
         at_once(*[lambda way=way, i=i: way(caller, f"warm{i}") for i, way in enumerate(ways * 4)])
-        builders.execute(app, "TRUNCATE customers, customer_keys, events")
+        builders.execute(app, f"TRUNCATE {DATA_TABLES}")
 
         def sync(index: int) -> list[Any]:
             return ways[(index + number) % len(ways)](caller, f"s{index}")

@@ -45,7 +45,7 @@ def longest(text: Callable[..., str]) -> dict[str, object]:
         "tags": [text(limits.TAG_MAX - 3) + f"{number:03}" for number in range(limits.TAGS_MAX)],
         "lifecycle_stage": "s" * limits.SHORT_TEXT_MAX,
         "source": "s" * limits.SOURCE_MAX,
-        "external_ids": {f"{number:02}{'s' * 62}": text(limits.EXTERNAL_ID_MAX) for number in range(limits.EXTERNAL_IDS_MAX)},
+        "external_ids": {f"{number:03}{'s' * 61}": text(limits.EXTERNAL_ID_MAX) for number in range(limits.EXTERNAL_IDS_MAX)},
         "attributes": {f"a{number:03}{'n' * 60}": text(500) for number in range(limits.ATTRIBUTES_MAX)},
     }
 
@@ -54,7 +54,7 @@ class TestLongest:
     @pytest.mark.parametrize("text", [cjk, emoji])
     def test_a_customer_of_nothing_but_longest_fields_is_stored_found_and_changed(self, api: Api, text: Callable[..., str]) -> None:
         sent = longest(text)
-        source, external_id = f"07{'s' * 62}", text(limits.EXTERNAL_ID_MAX)
+        source, external_id = f"007{'s' * 61}", text(limits.EXTERNAL_ID_MAX)
 
         made = customer(api, **sent)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.core import limits
 from tests.builders import customer
 from tests.client import Api, pointers
 
@@ -353,7 +354,7 @@ class TestAttributes:
         assert pointers(response) == {"/attributes": "wrong_count"}
 
     def test_patches_cannot_give_more_external_ids_than_there_may_be(self, api: Api) -> None:
-        made = customer(api, external_ids={f"s{number}": "1" for number in range(50)})
+        made = customer(api, external_ids={f"s{number}": "1" for number in range(limits.EXTERNAL_IDS_MAX)})
 
         response = api.patch(f"/v1/customers/{made['id']}", {"external_ids": {"one_more": "1"}})
 

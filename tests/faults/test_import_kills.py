@@ -17,7 +17,7 @@ from app.core import limits
 from app.db.embedded import Server
 from app.factory import create_app
 from tests.client import make_token
-from tests.conftest import config_for, new_database
+from tests.conftest import TABLES, config_for, new_database
 from tests.customers.bulk.calls import ndjson, post_stream
 from tests.faults.calls import Caller, session, wait_until
 from tests.live import LiveServer
@@ -45,7 +45,7 @@ def service(url: str) -> Iterator[LiveServer]:
 def caller(url: str, service: LiveServer) -> Iterator[Caller]:
     app = create_app(config_for(url))
     with app.extensions["kehu"].database.engine.connect() as connection:
-        connection.exec_driver_sql("TRUNCATE customers, customer_keys, events, idempotency_keys, tokens")
+        connection.exec_driver_sql(f"TRUNCATE {TABLES}")
     yield Caller(service, make_token(app, "*"))
     app.extensions["kehu"].database.close()
 

@@ -112,11 +112,13 @@ class _Chunk:
     ) -> tuple[Sequence[Done | KehuError], str | None, Footprint | None]:
         def work(unit: UnitOfWork) -> tuple[Sequence[Done | KehuError], str | None, Footprint | None]:
             book, results = service.decide(unit, self._call.caller, items=sent, restore=self._restore)
+            book.prepare()
+            left = book.footprint()
             wait(book)
             book.write()
             if self._is_dry:
                 raise _DryRun(results)
-            return results, self._call.position(unit), book.footprint()
+            return results, self._call.position(unit), left
 
         repeats = 0
         while True:

@@ -16,7 +16,7 @@ from app.attributes.models import AttributeEdition
 from app.core.syncing import ExternalKey
 from app.customers import queries
 from app.customers.models import Customer
-from app.customers.record import CustomerRecord
+from app.customers.record import METRICS, CustomerRecord
 from app.db.columns import to_json
 
 # Any: column values.
@@ -105,15 +105,23 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
     return taken
 
 
-def insert_customers(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        db.execute(_INSERT, {"rows": to_json(rows)})
+def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> str:
+    """What `insert_customers` takes: without what is null, or a default, which are most columns of most rows."""
+    return to_json([{name: value for name, value in row.items() if value is not None and name not in METRICS} for row in rows])
 
 
-def update_customers(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What `update_customers` takes."""
+    return to_json(rows)
+
+
+def insert_customers(db: Connection, rows: str) -> None:
+    db.execute(_INSERT, {"rows": rows})
+
+
+def update_customers(db: Connection, rows: str) -> None:
     """Write rows that this transaction has locked."""
-    if rows:
-        db.execute(_UPDATE, {"rows": to_json(rows)})
+    db.execute(_UPDATE, {"rows": rows})
 
 
 def _array(ids: Iterable[UUID]) -> str:

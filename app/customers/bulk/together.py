@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
+from typing import Any
 from uuid import UUID
 
 from app.attributes import held
@@ -42,6 +43,16 @@ class Footprint:
     identifiers: frozenset[Identifier]
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Rows as they are sent, those that are there by id, and events."""
+
+    changed: list[UUID]
+    inserts: str | None
+    updates: str | None
+    events: Mapping[str, Any]
+
+
 class Together:
     """A Book in memory. What was not foreseen in its references is asked for one by one; nothing is written before `write`."""
 
@@ -67,6 +78,7 @@ class Together:
         self._written: dict[UUID, CustomerRecord] = {}
         # Of a customer that one line of an import alone has made what it is.
         self._digests: dict[UUID, bytes] = {}
+        self._prepared: _Prepared | None = None
 
     @cached_property
     def definitions(self) -> Definitions:
@@ -132,19 +144,35 @@ class Together:
         keys = (key for key, holder in self._keys.items() if self._stored_keys[key] != holder)
         return Footprint(frozenset(self._written), frozenset(keys), frozenset(identifiers))
 
+    def prepare(self) -> None:
+        """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
+        rows = {customer_id: self._row(record) for customer_id, record in self._written.items()}
+        changed = sorted(customer_id for customer_id in rows if self._stored.get(customer_id) is not None)
+        new = [row for customer_id, row in rows.items() if self._stored.get(customer_id) is None]
+        self._prepared = _Prepared(
+            changed=changed,
+            inserts=queries.rows_to_insert(new) if new else None,
+            updates=queries.rows_to_update([rows[customer_id] for customer_id in changed]) if changed else None,
+            events=log.written(self.unit, self._caller, self._changes),
+        )
+
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote one of the rows or keys since they were read."""
         if not self._changes:
             return
+        if self._prepared is None:
+            self.prepare()
+        prepared = self._prepared
+        assert prepared is not None
         db = self.unit.connection
-        changed = sorted(customer_id for customer_id in self._written if self._stored.get(customer_id) is not None)
-        self._check_versions(changed)
+        self._check_versions(prepared.changed)
         # Rows before keys, as everywhere.
         self._exchange_keys()
-        rows = {customer_id: self._row(record) for customer_id, record in self._written.items()}
-        queries.insert_customers(db, [row for customer_id, row in rows.items() if self._stored.get(customer_id) is None])
-        queries.update_customers(db, [rows[customer_id] for customer_id in changed])
-        log.append(self.unit, self._caller, self._changes)
+        if prepared.inserts is not None:
+            queries.insert_customers(db, prepared.inserts)
+        if prepared.updates is not None:
+            queries.update_customers(db, prepared.updates)
+        log.append_written(self.unit, prepared.events)
 
     def _ask_for(self, identifiers: Sequence[Identifier]) -> None:
         """Of what was not foreseen, as a phone that only its customer's country tells how to read."""
@@ -195,5 +223,7 @@ class Together:
         if queries.claim_keys(self.unit.connection, held) != len(held):
             raise Outrun
 
-    def _row(self, record: CustomerRecord) -> dict[str, object]:
-        return merging.stored(record) | {"synced_digest": self._digests.get(record.id)}
+    def _row(self, record: CustomerRecord) -> dict[str, Any]:
+        row = merging.stored(record)
+        row["synced_digest"] = self._digests.get(record.id)
+        return row

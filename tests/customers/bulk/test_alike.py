@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.builders import execute, insert_customers, rows
 from tests.client import Api
+from tests.conftest import DATA_TABLES
 from tests.customers.bulk.calls import batch, load
 
 # KEHU_TEST_EXAMPLES=2000 for the long run.
@@ -136,7 +137,7 @@ def _restoring(restore: bool) -> dict[str, str]:
 
 def run(app: Flask, write: Callable[[], Any]) -> tuple[Any, Any]:
     """What `write` is answered over the seeds alone, and what is there afterwards."""
-    execute(app, "TRUNCATE customers, customer_keys, events, idempotency_keys")
+    execute(app, f"TRUNCATE {DATA_TABLES}")
     insert_customers(app, SEEDED)
     answers = write()
     return answers, state(app)
