@@ -16,6 +16,7 @@ from app.changes import routes as changes
 from app.changes.positions import Positions
 from app.config import Config
 from app.contact_history import routes as contact_history
+from app.contact_history.bulk import routes as contact_history_in_bulk
 from app.core import logs
 from app.customers import catalogue as customer_names
 from app.customers import routes as customers
@@ -36,7 +37,7 @@ _MEASURE_SECONDS = 2.0
 # What is mounted with each service; tokens, attributes and the feed go with the customers.
 _BLUEPRINTS = {
     "customers": (tokens.blp, customers_in_bulk.blp, customers.blp, attributes.blp, changes.blp),
-    "contact_history": (contact_history.blp,),
+    "contact_history": (contact_history_in_bulk.blp, contact_history.blp),
 }
 
 _ATTRIBUTES = Entries(providers=(AttributeNames(Customer.attributes),))

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.contact_history import metering, writing
-from app.core.caller import Caller
+from app.attributes import held
+from app.contact_history import writing
+from app.contact_history.book import Book
 from app.core.errors import FieldFault, Invalid
 from app.core.syncing import ExternalKey
-from app.customers import queries as customer_queries
-from app.customers import writing as customer_writing
-from app.customers.direct import Direct
-from app.db.unit_of_work import UnitOfWork
 
 # Any: values of an interaction's fields.
 
@@ -31,42 +28,42 @@ class Owner:
     key: ExternalKey | None = None
 
 
-def find(unit: UnitOfWork, data: Mapping[str, Any], *, create_missing: bool) -> Owner | None:
+def find(book: Book, data: Mapping[str, Any], *, create_missing: bool) -> Owner | None:
     """The customer that `data` names, None where it names none.
 
     Raises Invalid where it names one in both ways, or by an external id that stands for nobody and with `create_missing` not asked for.
     """
-    customer_id, named = data.get("customer_id"), data.get("customer")
-    key = None if named is None else ExternalKey(**named)
+    customer_id, key = data.get("customer_id"), key_of(data)
     if customer_id is not None and key is not None:
         raise Invalid([FieldFault("/customer", "customer_named_twice", "Name the customer by `customer_id` or by `customer`.")])
     if customer_id is not None:
         return Owner("/customer_id", customer_id)
     if key is None:
         return None
-    found = customer_queries.get_customer_id_by_key(unit.connection, key.source, key.external_id)
+    found = book.find_customer(key)
     if found is None and not create_missing:
         raise writing.unknown_customer("/customer")
     return Owner("/customer", found, key)
 
 
-def settle(unit: UnitOfWork, caller: Caller, owner: Owner, *, holder: UUID | None) -> UUID:
-    """The id of `owner`, who is made now where that is still to be done.
+def key_of(data: Mapping[str, Any]) -> ExternalKey | None:
+    """The external id by which `data` names the customer, if it does so."""
+    named = data.get("customer")
+    return None if named is None else ExternalKey(**named)
 
-    `holder`, whose the interaction is so far, is locked before: a customer's row comes before the external ids of customers.
-    """
+
+def settle(book: Book, owner: Owner, *, holder: UUID | None) -> UUID:
+    """The id of `owner`, who is made now where that is still to be done; `holder`: whose the interaction is so far."""
     if owner.customer_id is not None:
         return owner.customer_id
     assert owner.key is not None
-    if holder is not None:
-        metering.lock(unit, [holder])
-    said = {"source": owner.key.source, "external_ids": {owner.key.source: owner.key.external_id}}
     try:
-        return customer_writing.create(Direct(unit, caller), said, own=owner.key).id
+        held.definitions(book.unit).check_complete({})
     except Invalid as error:
-        # What the customer lacks, as a required attribute, is not the interaction's to have.
+        # What the customer lacks is not the interaction's to have.
         told = "A new customer cannot be made of this: `{}`: {}"
         raise Invalid([FieldFault(owner.pointer, one.code, told.format(one.pointer, one.detail)) for one in error.faults]) from error
+    return book.make_customer(owner.key, holder=holder)
 
 
 def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ them. Their customer's row does, which the join by its key asks for; both lie on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from app.core.search import SearchQuery
 from app.customers.models import Customer
 from app.db import keyset
 from app.db.base import table_of
+from app.db.engines import Snapshot
 
 # Any: column values of a row.
 
@@ -80,6 +81,12 @@ def count_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter) 
 def list_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter, order: EntryOrder, count: int) -> Sequence[Row[Any]]:
     """At most `count` interactions of all living customers, or of one."""
     return db.execute(_page(_of_the_living(select(*queries.COLUMNS), customer_id), narrowed, order).limit(count)).all()
+
+
+def stream_entries(snapshot: Snapshot, *, customer_id: UUID | None, narrowed: EntryFilter) -> Iterator[Sequence[Row[Any]]]:
+    """All of `list_entries`, by id, some at a time."""
+    statement = _of_the_living(select(*queries.COLUMNS), customer_id).where(*_conditions(narrowed))
+    return snapshot.blocks(statement.order_by(_ENTRIES.c.id))
 
 
 def count_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter) -> int:

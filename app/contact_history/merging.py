@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
-from app.contact_history.record import WRITABLE
+from app.contact_history.record import WRITABLE, EntryRecord
 from app.core import attributes, limits, money, search
 from app.core.errors import FieldFault, Invalid
 
@@ -14,6 +16,9 @@ from app.core.errors import FieldFault, Invalid
 
 # What an interaction is of which nothing was said. Its kind has to be said, and its time is the present.
 DEFAULTS: dict[str, Any] = {**dict.fromkeys(WRITABLE), "attributes": {}}
+
+_NAMES = tuple(field.name for field in fields(EntryRecord))
+_VALUES = attrgetter(*_NAMES)
 
 _AHEAD_MAX = timedelta(seconds=limits.OCCURRED_AHEAD_MAX_SECONDS)
 
@@ -47,6 +52,19 @@ def new(patch: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     if patch.get("kind") is None:
         raise Invalid([FieldFault("/kind", "required", "This field is required.")])
     return DEFAULTS | merge(DEFAULTS, {"occurred_at": now, **patch}, now=now)
+
+
+def columns(record: EntryRecord) -> dict[str, Any]:
+    """The columns of the row that a read needs."""
+    return dict(zip(_NAMES, _VALUES(record), strict=True))
+
+
+def stored(record: EntryRecord) -> dict[str, Any]:
+    """All columns of the row."""
+    values = columns(record)
+    values.update(derived(values))
+    values["synced_digest"] = None
+    return values
 
 
 def derived(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,24 @@ def fact_of(entry: EntryRecord) -> Fact | None:
     return Fact(entry.occurred_at, entry.kind, entry.direction, entry.amount, entry.currency)
 
 
+def net(written: Iterable[tuple[EntryRecord | None, EntryRecord]]) -> dict[UUID, tuple[list[Fact], list[Fact]]]:
+    """For each customer for whom that makes a difference, the facts that are gone and those that have come.
+
+    Of each interaction: as it was before all, None where there was none, and as it is after all.
+    """
+    found: dict[UUID, tuple[list[Fact], list[Fact]]] = {}
+    for before, after in written:
+        gone = None if before is None else fact_of(before)
+        come = fact_of(after)
+        if gone == come and before is not None and before.customer_id == after.customer_id:
+            continue
+        if before is not None and gone is not None:
+            found.setdefault(before.customer_id, ([], []))[0].append(gone)
+        if come is not None:
+            found.setdefault(after.customer_id, ([], []))[1].append(come)
+    return found
+
+
 def lock(unit: UnitOfWork, customer_ids: Iterable[UUID]) -> dict[UUID, Metered]:
     """The customers that there are among these, deleted or not, locked. Raises Outrun where a later transaction wrote one."""
     found = {}
@@ -52,16 +70,13 @@ def write(unit: UnitOfWork, caller: Caller, customer: Metered, after: Metrics) -
     """Write the metrics of a locked customer and their event, unless they are the same. Raises Outrun."""
     if after == customer.metrics:
         return
-    version = customer.metrics_version + 1
-    values = dataclasses.asdict(after)
-    told = {"metrics": values, "version": customer.version, "metrics_version": version}
-    event = Change(
-        "customer.metrics_changed",
-        subject_of("customers", customer.id),
-        {"metrics": dataclasses.asdict(customer.metrics)},
-        told,
-        ("metrics",),
-    )
-    written = {**values, "metrics_version": version, "xid": unit.xid}
-    if not metric_queries.update_metrics(unit, caller, event, customer.id, values=written):
+    values = {**dataclasses.asdict(after), "metrics_version": customer.metrics_version + 1, "xid": unit.xid}
+    if not metric_queries.update_metrics(unit, caller, told(customer, after), customer.id, values=values):
         raise Outrun
+
+
+def told(customer: Metered, after: Metrics) -> Change:
+    """The event of a customer whose metrics change to `after`."""
+    now = {"metrics": dataclasses.asdict(after), "version": customer.version, "metrics_version": customer.metrics_version + 1}
+    was = {"metrics": dataclasses.asdict(customer.metrics)}
+    return Change("customer.metrics_changed", subject_of("customers", customer.id), was, now, ("metrics",))

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Row, Select, Text, bindparam, func, select, text, update
+from sqlalchemy import ARRAY, Connection, Row, Select, Text, Uuid, any_, bindparam, cast, func, select, text, update
 from sqlalchemy.sql.selectable import TextualSelect
 
 from app.changes.log import Change, append_with, with_event
@@ -53,6 +53,13 @@ _STATE = tuple(_CUSTOMERS.c[name] for name in ("id", "deleted_at", "version", "m
 _METRICS = tuple(_CUSTOMERS.c[name] for name in _NAMES)
 # Not FOR UPDATE: whoever only makes sure that the customer exists need not wait.
 _LOCK = select(*_STATE, *_METRICS).where(_CUSTOMERS.c.id == bindparam("key")).with_for_update(key_share=True)
+# In one order, so that two who lock the same rows wait for each other and not in a circle.
+_LOCK_SET = (
+    select(*_STATE, *_METRICS)
+    .where(_CUSTOMERS.c.id == any_(cast(bindparam("ids", type_=Text), ARRAY(Uuid))))
+    .order_by(_CUSTOMERS.c.id)
+    .with_for_update(key_share=True)
+)
 _WRITTEN = (*_NAMES, "metrics_version", "xid")
 _UPDATE = with_event(
     update(_CUSTOMERS)
@@ -118,9 +125,15 @@ def lock_metered(db: Connection, customer_id: UUID) -> Metered | None:
     row = db.execute(_LOCK, {"key": customer_id}).one_or_none()
     if row is None:
         return None
-    values = row._mapping
-    metrics = Metrics(**{name: values[name] for name in _NAMES})
-    return Metered(metrics=metrics, **{column.name: values[column.name] for column in _STATE})
+    return _read_metered(row)
+
+
+def lock_metered_set(db: Connection, customer_ids: Collection[UUID]) -> dict[UUID, Metered]:
+    """As `lock_metered`, of those customers that there are."""
+    if not customer_ids:
+        return {}
+    rows = db.execute(_LOCK_SET, {"ids": "{" + ",".join(map(str, customer_ids)) + "}"})
+    return {row.id: _read_metered(row) for row in rows}
 
 
 def update_metrics(unit: UnitOfWork, caller: Caller, change: Change, customer_id: UUID, *, values: Mapping[str, Any]) -> bool:
@@ -163,6 +176,12 @@ def _extremes(names: tuple[str, ...]) -> Select[Any]:
         belongs = () if extreme.by is None else (_ENTRIES.c[extreme.by[0]] == extreme.by[1],)
         found.append(select(pick(_ENTRIES.c.occurred_at)).where(*_LIVING, *belongs).scalar_subquery().label(name))
     return select(*found)
+
+
+def _read_metered(row: Row[Any]) -> Metered:
+    values = row._mapping
+    metrics = Metrics(**{name: values[name] for name in _NAMES})
+    return Metered(metrics=metrics, **{column.name: values[column.name] for column in _STATE})
 
 
 def _read_recount(row: Row[Any]) -> Recount:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Integer, PrimaryKeyConstraint, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Integer, LargeBinary, PrimaryKeyConstraint, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -91,6 +91,8 @@ class ContactHistoryEntry(Base):
     search_text: Mapped[str] = mapped_column(Text)
     search_grams: Mapped[list[str]] = mapped_column(ARRAY(Text))
     xid: Mapped[int] = mapped_column(Xid8)
+    # Of the import's line that alone has made the row what it is; every other write clears it. The same line again changes nothing.
+    synced_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class ContactHistoryKey(Base):

@@ -11,6 +11,7 @@ from flask.views import MethodView
 from sqlalchemy import Row
 
 from app.contact_history import listing, schemas, service, syncing
+from app.contact_history.direct import Direct
 from app.contact_history.listing import EntryFilter, EntryOrder
 from app.contact_history.record import EntryRecord
 from app.core.syncing import Mode, Outcome
@@ -58,7 +59,7 @@ class Timeline(MethodView):
 
         The customer's metrics are true in the same moment. An external id that is taken is 409 `external_id_taken` with `existing_id`.
         """
-        return _shown(service.create(call.unit, call.caller, customer_id=customer_id, data=body), status=HTTPStatus.CREATED)
+        return _shown(service.create(Direct(call.unit, call.caller), customer_id=customer_id, data=body), status=HTTPStatus.CREATED)
 
 
 @blp.route("/contact-history")
@@ -103,8 +104,7 @@ class OneEntry(MethodView):
         A JSON merge patch. Naming another customer moves it there; the metrics of both are true in the same moment.
         """
         record = service.patch(
-            call.unit,
-            call.caller,
+            Direct(call.unit, call.caller),
             entry_id=entry_id,
             data=body,
             restore=query["deleted"] is not None,
@@ -125,7 +125,7 @@ class OneEntry(MethodView):
 
         It is gone from lists and metrics and is 410 by its id, keeps its external id, and can be restored. Doing it again is 204 too.
         """
-        service.delete(call.unit, call.caller, entry_id=entry_id, precondition=call.precondition)
+        service.delete(Direct(call.unit, call.caller), entry_id=entry_id, precondition=call.precondition)
         return Answer()
 
 
@@ -143,7 +143,7 @@ class EntryRestoration(MethodView):
 
         200 too where it was not withdrawn.
         """
-        return _shown(service.restore(call.unit, call.caller, entry_id=entry_id))
+        return _shown(service.restore(Direct(call.unit, call.caller), entry_id=entry_id))
 
 
 @blp.route("/contact-history/by/<source:source>/<external_id:external_id>")
@@ -180,8 +180,7 @@ class EntryByKey(MethodView):
         if create_missing:
             call.caller.need("customers:write")
         synced = syncing.upsert(
-            call.unit,
-            call.caller,
+            Direct(call.unit, call.caller),
             key=external_keys.of_path(source, external_id),
             data=body,
             mode=Mode(query["mode"]),
@@ -204,7 +203,7 @@ class EntryByKey(MethodView):
 
         The interaction stays; the id is free again.
         """
-        syncing.detach(call.unit, call.caller, key=external_keys.of_path(source, external_id), precondition=call.precondition)
+        syncing.detach(Direct(call.unit, call.caller), key=external_keys.of_path(source, external_id), precondition=call.precondition)
         return Answer()
 
 

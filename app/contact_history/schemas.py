@@ -120,7 +120,9 @@ class ContactHistoryPageSchema(AnswerSchema):
     total = fields.Whole(least=0, metadata={"description": "With `count=exact`."})
 
 
-class TimelineQuerySchema(PageQuerySchema):
+class _TimelineFilterSchema(QuerySchema):
+    """What narrows a timeline."""
+
     q = fields.Parsed(
         parse_query,
         {"maxLength": limits.QUERY_TEXT_MAX},
@@ -139,13 +141,26 @@ class TimelineQuerySchema(PageQuerySchema):
     deleted = fields.Choice(
         *DELETED, load_default="exclude", metadata={"default": "exclude", "description": "`only`: those that were withdrawn."}
     )
+
+
+class ContactHistoryFilterQuerySchema(_TimelineFilterSchema):
+    """What narrows a list over all customers."""
+
+    customer_id = fields.Id(load_default=None, metadata={"description": "Those of one customer."})
+
+
+class _PageSchema(PageQuerySchema):
     sort = fields.Choice("occurred_at", "-occurred_at", load_default="-occurred_at", metadata={"default": "-occurred_at"})
     count = fields.Choice("exact", load_default=None, metadata={"description": "`exact` adds `total`."})
     fields_ = chosen_fields(ContactHistorySchema)
 
 
-class ContactHistoryPageQuerySchema(TimelineQuerySchema):
-    customer_id = fields.Id(load_default=None, metadata={"description": "Those of one customer."})
+class TimelineQuerySchema(_PageSchema, _TimelineFilterSchema):
+    """A page of a timeline."""
+
+
+class ContactHistoryPageQuerySchema(_PageSchema, ContactHistoryFilterQuerySchema):
+    """A page of interactions of all customers."""
 
 
 class RestoreEntryQuerySchema(QuerySchema):
@@ -158,8 +173,7 @@ class RestoreEntryQuerySchema(QuerySchema):
     )
 
 
-class UpsertEntryQuerySchema(RestoreEntryQuerySchema):
-    mode = fields.Choice("upsert", "create", "update", load_default="upsert", metadata={"default": "upsert"})
+class CreateMissingQuerySchema(QuerySchema):
     create_missing = fields.Choice(
         "true",
         "false",
@@ -169,3 +183,7 @@ class UpsertEntryQuerySchema(RestoreEntryQuerySchema):
             "description": "`true`: a `customer` that nobody knows is made, with nothing but that id; needs `customers:write` too.",
         },
     )
+
+
+class UpsertEntryQuerySchema(RestoreEntryQuerySchema, CreateMissingQuerySchema):
+    mode = fields.Choice("upsert", "create", "update", load_default="upsert", metadata={"default": "upsert"})

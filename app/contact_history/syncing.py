@@ -8,14 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.contact_history import attribution, merging, metering, queries, service, writing
+from app.contact_history import attribution, merging, queries, service, writing
 from app.contact_history.attribution import Owner
-from app.contact_history.record import EntryRecord, FoundEntry
-from app.core.caller import Caller
-from app.core.errors import Conflict, FieldFault, Invalid, NotFound, Outrun
+from app.contact_history.book import Book
+from app.contact_history.record import EntryRecord
+from app.core.errors import Conflict, FieldFault, Invalid, NotFound
 from app.core.preconditions import Precondition
 from app.core.syncing import ExternalKey, Mode, Outcome
-from app.db.unit_of_work import UnitOfWork
 
 # Any: values of an interaction's fields.
 
@@ -36,8 +35,7 @@ def get(db: Connection, *, key: ExternalKey) -> EntryRecord:
 
 
 def upsert(
-    unit: UnitOfWork,
-    caller: Caller,
+    book: Book,
     *,
     key: ExternalKey,
     data: Mapping[str, Any],
@@ -52,47 +50,42 @@ def upsert(
     (Mode.UPDATE and there is none), Gone, PreconditionRequired, PreconditionFailed, Invalid, and Conflict (Mode.CREATE and there is one).
     """
     _refuse_other_id(key, data)
-    owner = attribution.find(unit, data, create_missing=create_missing)
-    found = _find_to_change(unit, key)
+    owner = attribution.find(book, data, create_missing=create_missing)
+    found = book.find_by_key(key, beside=owner.customer_id if owner else None)
     if found is None:
         if mode is Mode.UPDATE:
             raise NotFound
         precondition.check_absent()
-        return Synced(_create(unit, caller, key, data, owner), Outcome.CREATED)
-    before = service.to_change(unit, found, owner, restore=restore)
+        said = {**data, "source": key.source, "external_id": key.external_id}
+        return Synced(_create(book, said, owner, own=key), Outcome.CREATED)
+    before = service.to_change(found, restore=restore)
     precondition.check(before.version)
     if mode is Mode.CREATE:
         raise Conflict("external_id_taken", source=key.source, external_id=key.external_id, existing_id=before.id)
-    after = service.apply(unit, caller, before=before, data=data, owner=owner)
+    after = service.apply(book, before=before, data=data, owner=owner)
     return Synced(after, Outcome.UNCHANGED if after is before else Outcome.UPDATED)
 
 
-def detach(unit: UnitOfWork, caller: Caller, *, key: ExternalKey, precondition: Precondition) -> None:
+def create(book: Book, *, data: Mapping[str, Any], create_missing: bool, precondition: Precondition) -> EntryRecord:
+    """A new interaction of the customer that `data` names. Raises as `upsert` does, and Conflict where its external id is taken."""
+    owner = attribution.find(book, data, create_missing=create_missing)
+    precondition.check_absent()
+    return _create(book, data, owner, own=None)
+
+
+def detach(book: Book, *, key: ExternalKey, precondition: Precondition) -> None:
     """Take the external id away from its interaction. Raises NotFound, Gone, PreconditionRequired, PreconditionFailed."""
-    before = service.to_change(unit, _find_to_change(unit, key), None, restore=False)
+    before = service.living(book.find_by_key(key))
     precondition.check(before.version)
-    writing.change(unit, caller, before=before, changed={"external_id": None})
+    writing.change(book, before=before, changed={"external_id": None})
 
 
-def _find_to_change(unit: UnitOfWork, key: ExternalKey) -> FoundEntry | None:
-    held = queries.get_holder(unit.connection, key)
-    if held is None:
-        return None
-    found = queries.get_entry_of_customer(unit.connection, *held)
-    if found is None or found.entry.key != key:
-        # Moved or detached, and perhaps attached elsewhere, between the two statements.
-        raise Outrun
-    return found
-
-
-def _create(unit: UnitOfWork, caller: Caller, key: ExternalKey, data: Mapping[str, Any], owner: Owner | None) -> EntryRecord:
-    said = attribution.fields_of(data) | {"source": key.source, "external_id": key.external_id}
-    values = merging.new(said, now=unit.now)
+def _create(book: Book, data: Mapping[str, Any], owner: Owner | None, *, own: ExternalKey | None) -> EntryRecord:
+    values = merging.new(attribution.fields_of(data), now=book.unit.now)
     if owner is None:
         raise Invalid([FieldFault("/customer_id", "required", "Say whose it is, by `customer_id` or by `customer`.")])
-    customer_id = attribution.settle(unit, caller, owner, holder=None)
-    customer = writing.living(metering.lock(unit, [customer_id]).get(customer_id), owner.pointer)
-    return writing.insert(unit, caller, customer=customer, values=values, own=key)
+    customer_id = attribution.settle(book, owner, holder=None)
+    return writing.insert(book, customer_id=customer_id, values=values, pointer=owner.pointer, own=own)
 
 
 def _refuse_other_id(key: ExternalKey, data: Mapping[str, Any]) -> None:

@@ -30,9 +30,10 @@ _NO_METRICS: Mapping[str, Any] = {
 }
 
 
-def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = None) -> CustomerRecord:
-    """A new customer. Raises Invalid, and Conflict where an external id is taken (Outrun where that is `own`)."""
-    customer_id = new_id()
+def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = None, customer_id: UUID | None = None) -> CustomerRecord:
+    """A new customer, with an id that was made before where there is one. Raises Invalid, and Conflict where an external id is taken
+    (Outrun where that is `own`)."""
+    customer_id = customer_id or new_id()
     values = merging.new(data, definitions=book.definitions)
     _check_organization(book, customer_id, values["organization_id"])
     unit = book.unit
@@ -49,6 +50,11 @@ def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = Non
     told = dict(zip(TOLD, _TOLD_VALUES(record), strict=True))
     book.insert(record, Change("customer.created", subject(customer_id), None, told, TOLD), own=own)
     return record
+
+
+def create_known_by(book: Book, key: ExternalKey, *, customer_id: UUID | None = None) -> CustomerRecord:
+    """A new customer of whom nothing is known but an external id, which stood for nobody. Raises Outrun where it stands for somebody."""
+    return create(book, {"source": key.source, "external_ids": {key.source: key.external_id}}, own=key, customer_id=customer_id)
 
 
 def change(book: Book, before: CustomerRecord, patch: Mapping[str, Any], *, own: ExternalKey | None = None) -> CustomerRecord:

@@ -16,6 +16,7 @@ from tests.client import Api, pointers
 from tests.customers.bulk.calls import batch, codes, export, load, send
 
 CSV = "text/csv"
+ORDER: dict[str, Any] = {"kind": "order", "occurred_at": "2025-01-01T00:00:00Z"}
 
 
 def faults(result: dict[str, Any]) -> dict[str, str]:
@@ -79,13 +80,31 @@ class TestBulk:
 
     def test_an_order_that_brings_its_customer_says_what_the_customer_lacks(self, api: Api) -> None:
         define(api, "tier", "string", required=True)
-        order = {"kind": "order", "occurred_at": "2025-01-01T00:00:00Z", "customer": {"source": "shop", "external_id": "1"}}
+        order = ORDER | {"customer": {"source": "shop", "external_id": "1"}}
 
         response = api.put("/v1/contact-history/by/shop/o1?create_missing=true", order)
 
         assert pointers(response) == {"/customer": "required"}
         assert "/attributes/tier" in response.get_data(as_text=True)
         assert rows(api.app, "SELECT 1 FROM customers") == []
+
+    def test_so_does_one_of_many_that_spoils_no_neighbour(self, api: Api) -> None:
+        customer(api, external_ids={"shop": "old"})
+        define(api, "tier", "string", required=True)
+        items = [
+            {
+                "op": "upsert",
+                "source": "shop",
+                "external_id": f"o{name}",
+                "data": ORDER | {"customer": {"source": "shop", "external_id": name}},
+            }
+            for name in ("new", "old")
+        ]
+
+        results = api.post("/v1/contact-history/batch?create_missing=true", {"items": items}).json["results"]
+
+        assert codes(results) == ["invalid", None]
+        assert faults(results[0]) == {"/data/customer": "required"}
 
 
 class TestAgain:

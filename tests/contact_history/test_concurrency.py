@@ -19,7 +19,7 @@ from flask import Flask
 from app.changes import service as feed
 from app.changes.positions import Place
 from app.config import Config
-from app.contact_history import recounting, service, syncing
+from app.contact_history import direct, recounting, service, syncing
 from app.core.caller import Caller, command_line
 from app.core.errors import Gone, NotFound
 from app.core.preconditions import NONE
@@ -80,21 +80,21 @@ def _write(caller: Caller, owners: list[UUID], entries: list[UUID], dice: random
     owner = {"customer_id": dice.choice(owners)}
     kind = dice.randrange(10) if entries else 0
     if kind <= 2:
-        return service.create(unit, caller, customer_id=owner["customer_id"], data=fields).id
+        return service.create(direct.Direct(unit, caller), customer_id=owner["customer_id"], data=fields).id
     if kind <= 4:
         # A few ids, for which all writers meet, wherever their interaction is at the moment.
         key = ExternalKey("shop", str(dice.randrange(12)))
         options = {"mode": Mode.UPSERT, "restore": True, "create_missing": False, "precondition": NONE}
-        return syncing.upsert(unit, caller, key=key, data=fields | owner, **options).record.id  # type: ignore[arg-type]  # each is its own
+        return syncing.upsert(direct.Direct(unit, caller), key=key, data=fields | owner, **options).record.id  # type: ignore[arg-type]  # each is its own
     entry = dice.choice(entries)
     if kind == 5:
-        service.delete(unit, caller, entry_id=entry, precondition=NONE)
+        service.delete(direct.Direct(unit, caller), entry_id=entry, precondition=NONE)
     elif kind == 6:
-        service.restore(unit, caller, entry_id=entry)
+        service.restore(direct.Direct(unit, caller), entry_id=entry)
     elif kind == 7:
-        service.patch(unit, caller, entry_id=entry, data=owner, restore=False, precondition=NONE)
+        service.patch(direct.Direct(unit, caller), entry_id=entry, data=owner, restore=False, precondition=NONE)
     elif kind == 8:
-        service.patch(unit, caller, entry_id=entry, data=fields, restore=True, precondition=NONE)
+        service.patch(direct.Direct(unit, caller), entry_id=entry, data=fields, restore=True, precondition=NONE)
     else:
         patch = {"owner": str(dice.random())}
         customers.patch(Direct(unit, caller), customer_id=owner["customer_id"], data=patch, restore=False, precondition=NONE)

@@ -12,6 +12,7 @@ import pytest
 
 from app.contact_history import queries as entry_queries
 from app.contact_history import service
+from app.contact_history.direct import Direct
 from app.core.caller import command_line
 from app.core.preconditions import NONE
 from app.customers import queries as customer_queries
@@ -59,7 +60,7 @@ class TestCustomer:
             unit = begun.enter_context(earlier(api))
 
             def append() -> None:
-                service.create(unit, command_line("tests"), customer_id=UUID(owner), data={"kind": "order"})
+                service.create(Direct(unit, command_line("tests")), customer_id=UUID(owner), data={"kind": "order"})
                 begun.close()
 
             meet(monkeypatch, customer_queries, "get_customer_by_id", append)
@@ -96,7 +97,7 @@ class TestEntry:
 
             def correct() -> None:
                 data = {"subject": "x"}
-                service.patch(unit, command_line("tests"), entry_id=UUID(entry_id), data=data, restore=False, precondition=NONE)
+                service.patch(Direct(unit, command_line("tests")), entry_id=UUID(entry_id), data=data, restore=False, precondition=NONE)
                 begun.close()
 
             meet(monkeypatch, entry_queries, "get_entry_by_id", correct)

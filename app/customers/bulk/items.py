@@ -1,124 +1,47 @@
-"""From what callers send to items, and from what became of them to what is answered."""
+"""From what callers send to items about customers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
-from http import HTTPStatus
 from typing import Any
 
-from app.core.errors import FieldFault, Invalid, KehuError
-from app.core.faults import Fault
+from app.core.errors import KehuError
 from app.core.preconditions import Precondition
-from app.core.syncing import Done, ExternalKey, Op, Outcome
+from app.core.syncing import ExternalKey, Op
 from app.customers.bulk.schemas import CustomerBatchItemSchema, CustomerImportLineSchema
 from app.customers.bulk.service import Item
-from app.web import fields, problems
-from app.web.schemas import load_body
-from app.web.streams.lines import Line, LineResult
+from app.web.bulk import items
+from app.web.bulk.items import Addressed
 
 # Any: JSON.
 
-_STATUSES = {Outcome.CREATED: HTTPStatus.CREATED, Outcome.DELETED: HTTPStatus.NO_CONTENT}
-
-_ITEM = CustomerBatchItemSchema()
+ITEM = CustomerBatchItemSchema()
 _LINE = CustomerImportLineSchema()
 
-# Part of every digest: to be raised where the same line comes to mean something else.
-_MEANING = b"kehu-line-1"
 
-
-def of_batch(sent: Any, *, require_version: bool) -> Item | KehuError:
-    """One item of a batch, or what is wrong with it, with pointers into the item."""
-    try:
-        if not isinstance(sent, dict):
-            raise Invalid([FieldFault("", "wrong_type", "An item has to be an object.")])
-        loaded = load_body(_ITEM, sent)
-        op = Op(loaded["op"])
-        _check_address(op, loaded)
-        if op is Op.DELETE and loaded["data"]:
-            raise Invalid([FieldFault("/data", "not_allowed", "`delete` takes no data.")])
-        version = loaded["if_version"]
-        return Item(
-            op=op,
-            key=ExternalKey(loaded["source"], loaded["external_id"]) if loaded["source"] is not None else None,
-            customer_id=loaded["id"],
-            data=loaded["data"] or {},
-            match=loaded["match"] or (),
-            precondition=Precondition(versions=None if version is None else frozenset({version}), required=require_version),
-            data_pointer="/data",
-        )
-    except KehuError as error:
-        return error
+def of_batch(sent: Addressed) -> Item:
+    """One item of a batch."""
+    return Item(
+        op=sent.op,
+        key=sent.key,
+        customer_id=sent.id,
+        data=sent.data,
+        match=sent.loaded["match"] or (),
+        precondition=sent.precondition,
+        data_pointer="/data",
+    )
 
 
 def key_of_lookup(sent: Mapping[str, Any], *, pointer: str) -> Any:
     """The id or the external key that an item of a look-up names. Raises Invalid."""
-    _check_address(Op.UPDATE, sent, pointer=pointer)
+    items.check_address(Op.UPDATE, sent, pointer=pointer)
     return sent["id"] if sent["id"] is not None else ExternalKey(sent["source"], sent["external_id"])
-
-
-def _check_address(op: Op, sent: Mapping[str, Any], *, pointer: str = "") -> None:
-    if (sent["source"] is None) != (sent["external_id"] is None):
-        missing = "source" if sent["source"] is None else "external_id"
-        raise Invalid([FieldFault(f"{pointer}/{missing}", "required", "`source` and `external_id` go together.")])
-    if sent["id"] is not None and (sent["source"] is not None or op is Op.CREATE):
-        raise Invalid([FieldFault(f"{pointer}/id", "not_allowed", "Name the customer in one way; a new one has no `id` yet.")])
-    if sent["id"] is None and sent["source"] is None and op is not Op.CREATE:
-        raise Invalid([FieldFault(pointer, "required", "Name the customer by `id`, or by `source` and `external_id`.")])
-
-
-def shown(index: int, sent: Any, result: Done | KehuError, *, request_id: str) -> dict[str, Any]:
-    """What is answered for one item of a batch."""
-    reference = sent.get("client_ref") if isinstance(sent, dict) else None
-    found: dict[str, Any] = {"index": index, "client_ref": reference if isinstance(reference, str) else None}
-    if isinstance(result, Done):
-        return {**found, "status": status_of(result), "outcome": result.outcome, "id": result.id, "version": result.version}
-    document = problems.document_of(result, request_id=request_id)
-    existing = document.get("existing_id")
-    return {**found, "status": document["status"], "outcome": Outcome.FAILED, "id": existing, "version": None, "problem": document}
-
-
-def status_of(done: Done) -> int:
-    """As the same write alone would be answered."""
-    return _STATUSES.get(done.outcome, HTTPStatus.OK)
-
-
-def key_of_line(data: Mapping[str, Any], *, source: str | None) -> ExternalKey | None:
-    """Whom a line means, without a look at the rest of it; None where that takes a look."""
-    named, external_id = data.get("source") or source, data.get("external_id")
-    if not isinstance(named, str) or not isinstance(external_id, str):
-        return None
-    try:
-        return ExternalKey(fields.check_source(named), fields.clean_external_id(external_id))
-    except Fault:
-        return None
-
-
-def digest_of_line(line: Line, *, source: str | None) -> bytes:
-    """What tells whether the same was sent before."""
-    return blake2b(line.raw, digest_size=16, key=_MEANING, person=(source or "")[:16].encode()).digest()
 
 
 def of_line(data: Mapping[str, Any], *, source: str | None, match: Sequence[str], digest: bytes) -> Item | KehuError:
     """One line of an import, or what is wrong with it."""
     try:
-        loaded = load_body(_LINE, data)
-        named = loaded.pop("source") or source
-        if named is None:
-            raise Invalid([FieldFault("/source", "required", "Name the source in the line, or for all lines by `?source=`.")])
-        op = Op(loaded.pop("op"))
-        key = ExternalKey(named, loaded.pop("external_id"))
-        return Item(op=op, key=key, customer_id=None, data=loaded, match=match, precondition=Precondition(), digest=digest)
+        op, key, said = items.of_line(_LINE, data, source=source)
     except KehuError as error:
         return error
-
-
-def line_result(line: Line, key: ExternalKey | None, result: Done | KehuError, *, request_id: str) -> LineResult:
-    """What is answered for one line of an import."""
-    source, external_id = (None, None) if key is None else (key.source, key.external_id)
-    if isinstance(result, Done):
-        return LineResult(line.number, result.outcome, status_of(result), source, external_id, result.id, result.version)
-    document = problems.document_of(result, request_id=request_id)
-    existing = document.get("existing_id")
-    return LineResult(line.number, Outcome.FAILED, document["status"], source, external_id, existing, problem=document)
+    return Item(op=op, key=key, customer_id=None, data=said, match=match, precondition=Precondition(), digest=digest)

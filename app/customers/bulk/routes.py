@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from flask.views import MethodView
 
 from app.core import limits
-from app.core.errors import KehuError
-from app.core.syncing import Done
-from app.customers.bulk import exporting, importing, items, schemas, service
+from app.customers.bulk import exporting, items, schemas, service
+from app.customers.bulk.importing import Customers
 from app.customers.schemas import CustomerSchema
 from app.web import dump
 from app.web.answers import Answer
 from app.web.api import Blueprint
-from app.web.frame import Read, Write, runtime
+from app.web.bulk import batches
+from app.web.bulk import importing as imports
+from app.web.bulk.schemas import BatchAnswerSchema
+from app.web.frame import Read, Write
 from app.web.streams.exporting import Rows
 from app.web.streams.lines import Apply
 from app.web.streams.operations import Export, Import
@@ -34,7 +35,7 @@ class Batch(MethodView):
         body=schemas.CustomerBatchSchema,
         body_max_bytes=limits.BATCH_BODY_MAX_BYTES,
         query=schemas.CustomerBatchQuerySchema,
-        answer=schemas.CustomerBatchAnswerSchema,
+        answer=BatchAnswerSchema,
         status=HTTPStatus.MULTI_STATUS,
     )
     def post(self, call: Write, body: dict[str, Any], query: dict[str, Any]) -> Answer:
@@ -43,13 +44,15 @@ class Batch(MethodView):
         Every item has a result, in order, with the status that it would have had alone; one that is refused leaves the others as they
         are, and a later one sees an earlier one. With `atomic=true` it is all or nothing: 409 or 422 where an item is refused.
         """
-        required = runtime().config.require_if_match
-        wanted = [items.of_batch(sent, require_version=required) for sent in body["items"]]
-        write = service.apply_all if query["atomic"] == "true" else service.apply
-        results: Sequence[Done | KehuError] = write(call.unit, call.caller, items=wanted, restore=query["deleted"] is not None)
-        request_id = call.caller.request_id
-        shown = [items.shown(index, body["items"][index], result, request_id=request_id) for index, result in enumerate(results)]
-        return Answer(dumped={"results": shown})
+        restore = query["deleted"] is not None
+        return batches.answer(
+            call,
+            body,
+            query,
+            schema=items.ITEM,
+            make=items.of_batch,
+            apply=lambda wanted: service.apply(call.unit, call.caller, items=wanted, restore=restore),
+        )
 
 
 @blp.route("/lookup")
@@ -90,7 +93,7 @@ class CustomerImport(MethodView):
         An empty cell of CSV leaves the field as it is. Results come while the body is still being sent; a client that reads only
         afterwards gets them all the same.
         """
-        return importing.writer(call, query)
+        return imports.writer(call, query, Customers(query))
 
 
 @blp.route("/export")

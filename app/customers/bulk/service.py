@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from app.core import bulk
+from app.core.bulk import Result, Sent
 from app.core.caller import Caller
-from app.core.errors import Invalid, KehuError, NotAllOrNothing
 from app.core.preconditions import Precondition
-from app.core.syncing import Done, ExternalKey, Mode, Op, Outcome
+from app.core.syncing import Done, ExternalKey, Op, Outcome
 from app.customers import matching, service, syncing
 from app.customers.book import Book
 from app.customers.bulk import queries
@@ -22,8 +22,6 @@ from app.customers.record import CustomerRecord
 from app.db.unit_of_work import UnitOfWork
 
 # Any: values of a customer's fields.
-
-_MODES = {Op.UPSERT: Mode.UPSERT, Op.CREATE: Mode.CREATE, Op.UPDATE: Mode.UPDATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +41,6 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
-    """A line that alone has made the customer what it is, and is not looked at again: unless an earlier one of the same unit changes the
-    customer first, for which `item` is kept."""
-
-    done: Done
-    item: Callable[[], Item | KehuError]
-
-
-@dataclass(frozen=True, slots=True)
 class Synced:
     """A customer who is as one line of an import has left it."""
 
@@ -60,9 +49,6 @@ class Synced:
     digest: bytes
     # Of the attributes' definitions now.
     edition: UUID | None
-
-
-Sent = Item | Unchanged | KehuError
 
 
 def look_up(db: Connection, *, wanted: Sequence[UUID | ExternalKey]) -> list[CustomerRecord | None]:
@@ -87,13 +73,16 @@ def find_synced(db: Connection, *, keys: Collection[ExternalKey]) -> dict[Extern
 
 
 def digest_under(edition: UUID | None, digest: bytes, data: Mapping[str, Any]) -> bytes:
-    """What tells whether a line with `data` means the same as before: one that speaks of attributes hangs on what is defined of them."""
+    """The digest of a line with `data` under an edition of the attributes' definitions, and from that the line's own again.
+
+    A line that speaks of attributes means the same only where they are defined as before.
+    """
     if edition is None or "attributes" not in data:
         return digest
-    return blake2b(digest, digest_size=len(digest), key=edition.bytes).digest()
+    return bytes(one ^ other for one, other in zip(digest, edition.bytes, strict=True))
 
 
-def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> list[Done | KehuError]:
+def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], restore: bool) -> Sequence[Result]:
     """What became of each item, in order; a later one sees what an earlier one did, and one that is refused leaves nothing behind.
 
     An item that is a KehuError already stays one. With `restore` a deleted customer comes back by a write that meets it.
@@ -103,22 +92,13 @@ def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: b
     return results
 
 
-def decide(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> tuple[Together, list[Done | KehuError]]:
+def decide(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], restore: bool) -> tuple[Together, Sequence[Result]]:
     """As `apply`, with everything left to be written by the book."""
     book = Together(unit, caller, _references(items))
-    return book, [_one(book, item, restore) for item in items]
+    return book, bulk.decide_each(items, decide=lambda item: _decide(book, item, restore), is_written=book.is_written)
 
 
-def apply_all(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent], restore: bool) -> list[Done]:
-    """As `apply`, and raises NotAllOrNothing, with nothing written, where an item is refused."""
-    results = apply(unit, caller, items=items, restore=restore)
-    refused = {index: result for index, result in enumerate(results) if isinstance(result, KehuError)}
-    if refused:
-        raise NotAllOrNothing(refused)
-    return [result for result in results if isinstance(result, Done)]
-
-
-def _references(items: Sequence[Sent]) -> References:
+def _references(items: Sequence[Sent[Item]]) -> References:
     found = References()
     for sent in items:
         # An unchanged one will rarely be looked at; then it is asked for by itself.
@@ -140,24 +120,6 @@ def _refer(found: References, item: Item) -> None:
     found.identifiers.update(matching.readable_identifiers(item.match, item.data))
 
 
-def _one(book: Together, sent: Sent, restore: bool) -> Done | KehuError:
-    if isinstance(sent, KehuError):
-        return sent
-    if isinstance(sent, Unchanged):
-        if not book.is_written(sent.done.id):
-            return sent.done
-        made = sent.item()
-        if isinstance(made, KehuError):
-            return made
-        sent = made
-    try:
-        return _decide(book, sent, restore)
-    except Invalid as error:
-        return Invalid([replace(fault, pointer=f"{sent.data_pointer}{fault.pointer}") for fault in error.faults], code=error.code)
-    except KehuError as error:
-        return error
-
-
 def _decide(book: Together, item: Item, restore: bool) -> Done:
     if item.op is Op.DELETE:
         return _delete(book, item)
@@ -166,7 +128,7 @@ def _decide(book: Together, item: Item, restore: bool) -> Done:
             book,
             key=item.key,
             data=item.data,
-            mode=_MODES[item.op],
+            mode=bulk.MODES[item.op],
             restore=restore,
             precondition=item.precondition,
             match=item.match,

@@ -25,7 +25,7 @@ _TRUTHS = {"true": True, "false": False}
 
 
 class Columns:
-    """The columns that a schema takes: each field by its name, and `<field>.<member>` of those that are maps."""
+    """The columns that a schema takes: each field by its name, and `<field>.<member>` of those that are maps or objects."""
 
     def __init__(self, schema: Schema) -> None:
         self._puts: dict[str, Put] = {}
@@ -36,6 +36,9 @@ class Columns:
             self._puts[name] = _put(name, _reading(field))
             if isinstance(field, marshmallow.fields.Dict):
                 maps.add(name)
+            elif isinstance(field, marshmallow.fields.Nested):
+                for member in _members(field):
+                    self._puts[f"{name}.{member}"] = _put_member(name, member)
         self._maps = frozenset(maps)
 
     @property
@@ -76,6 +79,12 @@ def _put_member(field: str, member: str) -> Put:
         there[member] = cell
 
     return put
+
+
+def _members(field: marshmallow.fields.Nested) -> list[str]:
+    """Those that are text."""
+    below = field.schema.load_fields.items()
+    return [inner.data_key or key for key, inner in below if _reading(inner) is _text]
 
 
 def _reading(field: marshmallow.fields.Field[Any]) -> Callable[[str], Any]:

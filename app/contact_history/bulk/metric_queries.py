@@ -1,0 +1,81 @@
+"""Statements on the metrics of sets of customers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from app.contact_history.metric_queries import Metered
+from app.contact_history.metrics import EXTREMES, ORDER, Draft, Metrics
+from app.db.columns import to_json
+
+# Each by the end of an index; a row takes only its own way.
+_TIMES = " ".join(
+    f"""WHEN '{name}' THEN (
+        SELECT {"min" if extreme.pick is min else "max"}(e.occurred_at) FROM contact_history e
+        WHERE e.customer_id = sent.customer_id AND e.deleted_at IS NULL{f" AND e.{extreme.by[0]} = '{extreme.by[1]}'" if extreme.by else ""}
+    )"""
+    for name, extreme in EXTREMES.items()
+)
+_LOST = text(
+    f"""
+    SELECT sent.customer_id, sent.name, sent.currency, CASE sent.name {_TIMES} END AS at, remaining.one IS NOT NULL AS is_left
+    FROM json_to_recordset(CAST(:lost AS json)) AS sent (customer_id uuid, name text, currency text)
+    LEFT JOIN LATERAL (
+        SELECT 1 AS one FROM contact_history e
+        WHERE e.customer_id = sent.customer_id AND e.kind = '{ORDER}' AND e.deleted_at IS NULL
+            AND e.amount IS NOT NULL AND e.currency = sent.currency
+        LIMIT 1
+    ) AS remaining ON sent.currency IS NOT NULL
+    """
+)
+
+# With the columns' types and nothing else of the table, which has many columns.
+_TYPES = {"order_total": "jsonb", "contact_count": "int", "order_count": "int"}
+_NAMES = tuple(Metrics.__slots__)
+_UPDATE = text(
+    f"""
+    UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in (*_NAMES, "metrics_version", "xid"))}
+    FROM json_to_recordset(CAST(:rows AS json)) AS sent (
+        id uuid, {", ".join(f"{name} {_TYPES.get(name, 'timestamptz')}" for name in _NAMES)}, metrics_version bigint, xid xid8
+    ) WHERE c.id = sent.id
+    """
+)
+
+
+@dataclass(slots=True)
+class Found:
+    """What a customer's lost extremes fall back to, and in which emptied currencies orders are left."""
+
+    times: dict[str, datetime | None] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
+
+
+def find_lost(db: Connection, drafts: Mapping[UUID, Draft]) -> dict[UUID, Found]:
+    """For every customer with a draft, in one statement for all, or in none."""
+    found = {customer_id: Found() for customer_id in drafts}
+    lost: list[dict[str, Any]] = []  # Any: JSON
+    for customer_id, draft in drafts.items():
+        lost += ({"customer_id": customer_id, "name": name} for name in sorted(draft.lost))
+        lost += ({"customer_id": customer_id, "currency": currency} for currency in sorted(draft.emptied))
+    if lost:
+        for customer_id, name, currency, at, is_left in db.execute(_LOST, {"lost": to_json(lost)}):
+            if name is not None:
+                found[customer_id].times[name] = at
+            elif is_left:
+                found[customer_id].left.add(currency)
+    return found
+
+
+def update_metrics(db: Connection, changed: Collection[tuple[Metered, Metrics]], *, xid: int) -> None:
+    """Write the metrics of customers that this transaction has locked."""
+    if changed:
+        rows = [
+            {"id": customer.id, **asdict(after), "metrics_version": customer.metrics_version + 1, "xid": xid} for customer, after in changed
+        ]
+        db.execute(_UPDATE, {"rows": to_json(rows)})

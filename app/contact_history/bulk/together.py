@@ -1,0 +1,314 @@
+"""The book of many writes: everything they refer to is read beforehand, and what they decide is written at the end, set by set.
+
+Customers are locked when all is decided, and their metrics follow then from what they are by that time: whoever wrote an interaction of
+one of them in between changes no decision, and need not be waited for before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.changes import log
+from app.changes.log import Change
+from app.contact_history import merging, metering, metric_queries
+from app.contact_history.bulk import metering as bulk_metering
+from app.contact_history.bulk import queries
+from app.contact_history.metric_queries import Metered
+from app.contact_history.metrics import Fact
+from app.contact_history.record import EntryRecord, FoundEntry
+from app.core.caller import Caller
+from app.core.errors import Conflict, Outrun
+from app.core.ids import new_id
+from app.core.syncing import ExternalKey
+from app.customers import writing as customer_writing
+from app.customers.bulk import queries as customer_queries
+from app.customers.bulk import together as customers
+from app.db.unit_of_work import UnitOfWork
+
+# Any: columns of rows.
+
+_Holder = tuple[UUID, UUID]
+
+
+@dataclass(slots=True)
+class References:
+    """What a set of writes refers to."""
+
+    keys: set[ExternalKey] = field(default_factory=set)
+    ids: set[UUID] = field(default_factory=set)
+    customer_keys: set[ExternalKey] = field(default_factory=set)
+    customer_ids: set[UUID] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a set of writes has changed, so that another, decided before that was there, knows whether it has to be decided again.
+
+    Of customers only those that it has made: to the others it has done nothing that a decision depends on.
+    """
+
+    ids: frozenset[UUID]
+    keys: frozenset[ExternalKey]
+    customer_keys: frozenset[ExternalKey]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Rows as they are sent, those that are there as they were read, events, facts by customer, and customers to be made."""
+
+    changed: list[EntryRecord]
+    moved: list[EntryRecord]
+    inserts: str | None
+    updates: str | None
+    events: Mapping[str, Any]
+    facts: Mapping[UUID, tuple[list[Fact], list[Fact]]]
+    customers: tuple[customers.Together, dict[UUID, Metered]] | None
+
+
+class Together:
+    """A Book in memory. What was not foreseen in its references is asked for one by one; nothing is written before `write`."""
+
+    def __init__(self, unit: UnitOfWork, caller: Caller, references: References) -> None:
+        self.unit = unit
+        self._caller = caller
+        self._stored_keys: dict[ExternalKey, _Holder | None] = {}
+        self._keys: dict[ExternalKey, _Holder | None] = {}
+        self._stored: dict[UUID, EntryRecord | None] = {}
+        self._records: dict[UUID, EntryRecord | None] = {}
+        self._customer_keys: dict[ExternalKey, UUID | None] = {}
+        # Customers that were looked for, and, of those there are, since when each is deleted.
+        self._asked: set[UUID] = set()
+        self._deletions: dict[UUID, datetime | None] = {}
+        # Decisions rest on what these are.
+        self._held: set[UUID] = set()
+        # Customers to be made once an interaction is theirs, and those that are.
+        self._planned: dict[UUID, ExternalKey] = {}
+        self._made: dict[UUID, ExternalKey] = {}
+        self._changes: list[Change] = []
+        self._written: dict[UUID, EntryRecord] = {}
+        # Of an interaction that one line of an import alone has made what it is.
+        self._digests: dict[UUID, bytes] = {}
+        self._prepared: _Prepared | None = None
+        self._read(references)
+
+    def find(self, entry_id: UUID, *, beside: UUID | None = None) -> FoundEntry | None:
+        self._ask_for_entries([entry_id])
+        record = self._records[entry_id]
+        if record is None:
+            return None
+        self._ask_for_customers([record.customer_id])
+        return FoundEntry(record, self._deletions.get(record.customer_id))
+
+    def find_by_key(self, key: ExternalKey, *, beside: UUID | None = None) -> FoundEntry | None:
+        holder = self._find_holder(key)
+        if holder is None:
+            return None
+        found = self.find(holder[1])
+        if found is None or found.entry.key != key:
+            # Detached, and perhaps attached elsewhere, between the two statements.
+            raise Outrun
+        return found
+
+    def find_customer(self, key: ExternalKey) -> UUID | None:
+        self._ask_for_customer_keys([key])
+        return self._customer_keys[key]
+
+    def make_customer(self, key: ExternalKey, *, holder: UUID | None) -> UUID:
+        """Made when an interaction is written for it: one that is refused leaves nothing behind."""
+        customer_id = new_id()
+        self._planned[customer_id] = key
+        self._customer_keys[key] = customer_id
+        self._asked.add(customer_id)
+        self._deletions[customer_id] = None
+        return customer_id
+
+    def hold(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, datetime | None]:
+        wanted = set(customer_ids)
+        self._ask_for_customers(wanted)
+        self._held |= wanted
+        return {customer_id: self._deletions[customer_id] for customer_id in wanted if customer_id in self._deletions}
+
+    def insert(self, record: EntryRecord, change: Change, *, own: ExternalKey | None) -> None:
+        self._hold_key(record, None)
+        self._put(record, change)
+
+    def update(self, before: EntryRecord, after: EntryRecord, change: Change) -> None:
+        self._hold_key(after, before.key)
+        self._put(after, change)
+
+    def is_written(self, entry_id: UUID) -> bool:
+        """Whether this unit has changed the interaction already."""
+        return entry_id in self._written
+
+    def note_digest(self, entry_id: UUID, digest: bytes) -> None:
+        """The interaction is now as the line with `digest` alone makes it."""
+        self._digests[entry_id] = digest
+
+    def has_met(self, other: Footprint) -> bool:
+        """Whether anything that this book has looked at is of `other`'s making."""
+        return not (
+            other.ids.isdisjoint(self._stored)
+            and other.keys.isdisjoint(self._stored_keys)
+            and other.customer_keys.isdisjoint(self._planned.values())
+        )
+
+    def footprint(self) -> Footprint | None:
+        """What the decisions made so far change; None: nothing."""
+        if not self._changes:
+            return None
+        return Footprint(frozenset(self._written), frozenset(self._moved_keys()), frozenset(self._made.values()))
+
+    def prepare(self) -> None:
+        """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
+        changed = {entry_id: before for entry_id in self._written if (before := self._stored.get(entry_id)) is not None}
+        moved = {entry_id: before for entry_id, before in changed.items() if self._written[entry_id].customer_id != before.customer_id}
+        rows = {entry_id: self._row(record) for entry_id, record in self._written.items()}
+        inserts = [row for entry_id, row in rows.items() if entry_id not in changed or entry_id in moved]
+        updates = [rows[entry_id] for entry_id in changed if entry_id not in moved]
+        self._prepared = _Prepared(
+            changed=list(changed.values()),
+            moved=list(moved.values()),
+            inserts=queries.rows_to_insert(inserts) if inserts else None,
+            updates=queries.rows_to_update(updates) if updates else None,
+            events=log.written(self.unit, self._caller, self._changes),
+            facts=metering.net((self._stored.get(entry_id), after) for entry_id, after in self._written.items()),
+            customers=self._customers_to_make(),
+        )
+
+    def write(self) -> None:
+        """Write all that was decided. Raises Outrun where somebody else wrote what was decided upon since it was read."""
+        if not self._changes:
+            return
+        if self._prepared is None:
+            self.prepare()
+        prepared = self._prepared
+        assert prepared is not None
+        db = self.unit.connection
+        # Customers before their interactions, and rows before keys, as everywhere.
+        metered = self._lock_customers()
+        if prepared.customers is not None:
+            book, made = prepared.customers
+            book.write()
+            metered |= made
+        self._check_versions(prepared.changed)
+        self._exchange_keys()
+        queries.take_out_entries(db, prepared.moved)
+        if prepared.inserts is not None:
+            queries.insert_entries(db, prepared.inserts)
+        if prepared.updates is not None:
+            queries.update_entries(db, prepared.updates)
+        log.append_written(self.unit, prepared.events)
+        log.append(self.unit, self._caller, bulk_metering.change(self.unit, metered, prepared.facts))
+
+    def _read(self, references: References) -> None:
+        self._ask_for_keys(references.keys)
+        self._ask_for_customer_keys(references.customer_keys)
+        known = (customer_id for customer_id in self._customer_keys.values() if customer_id is not None)
+        named = references.customer_ids.union(known)
+        entry_ids = references.ids.union(holder[1] for holder in self._stored_keys.values() if holder is not None)
+        if self.unit.contended:
+            # Whoever takes turns does it by the customers first.
+            seen = queries.list_entries_by_id(self.unit.connection, entry_ids, locked=False)
+            owners = {entry.customer_id for entry in seen.values()}
+            metric_queries.lock_metered_set(self.unit.connection, named | owners)
+        self._ask_for_entries(entry_ids)
+        self._ask_for_customers(named.union(entry.customer_id for entry in self._records.values() if entry is not None))
+
+    def _ask_for_keys(self, keys: Collection[ExternalKey]) -> None:
+        wanted = [key for key in keys if key not in self._keys]
+        found = queries.list_holders(self.unit.connection, wanted)
+        for key in wanted:
+            self._stored_keys[key] = self._keys[key] = found.get(key)
+
+    def _ask_for_customer_keys(self, keys: Collection[ExternalKey]) -> None:
+        wanted = [key for key in keys if key not in self._customer_keys]
+        found = customer_queries.list_ids_by_key(self.unit.connection, wanted)
+        self._customer_keys |= {key: found.get(key) for key in wanted}
+
+    def _ask_for_entries(self, ids: Iterable[UUID]) -> None:
+        wanted = [entry_id for entry_id in ids if entry_id not in self._records]
+        found = queries.list_entries_by_id(self.unit.connection, wanted, locked=self.unit.contended)
+        for entry_id in wanted:
+            self._stored[entry_id] = self._records[entry_id] = found.get(entry_id)
+
+    def _ask_for_customers(self, ids: Iterable[UUID]) -> None:
+        wanted = set(ids) - self._asked
+        self._asked |= wanted
+        self._deletions |= queries.list_deletions(self.unit.connection, wanted)
+
+    def _find_holder(self, key: ExternalKey) -> _Holder | None:
+        self._ask_for_keys([key])
+        return self._keys[key]
+
+    def _hold_key(self, record: EntryRecord, before: ExternalKey | None) -> None:
+        key = record.key
+        if key is not None and key != before:
+            holder = self._find_holder(key)
+            if holder is not None and holder[1] != record.id:
+                raise Conflict("external_id_taken", source=key.source, external_id=key.external_id, existing_id=holder[1])
+        if before is not None and key != before:
+            self._find_holder(before)
+            self._keys[before] = None
+        if key is not None:
+            self._find_holder(key)
+            self._keys[key] = (record.customer_id, record.id)
+
+    def _put(self, record: EntryRecord, change: Change) -> None:
+        self._records[record.id] = self._written[record.id] = record
+        self._digests.pop(record.id, None)
+        self._changes.append(change)
+        if record.customer_id in self._planned:
+            self._made[record.customer_id] = self._planned[record.customer_id]
+
+    def _moved_keys(self) -> dict[ExternalKey, _Holder | None]:
+        return {key: holder for key, holder in self._keys.items() if self._stored_keys[key] != holder}
+
+    def _lock_customers(self) -> dict[UUID, Metered]:
+        there = self._held - self._planned.keys()
+        locked = metric_queries.lock_metered_set(self.unit.connection, there)
+        for customer_id in there:
+            customer = locked.get(customer_id)
+            if (customer is not None) != (customer_id in self._deletions):
+                raise Outrun
+            # What it is deleted since is told to callers; what matters is whether.
+            if customer is not None and (
+                (customer.deleted_at is None) != (self._deletions[customer_id] is None) or customer.xid > self.unit.xid
+            ):
+                raise Outrun
+        return locked
+
+    def _customers_to_make(self) -> tuple[customers.Together, dict[UUID, Metered]] | None:
+        if not self._made:
+            return None
+        book = customers.Together(self.unit, self._caller, customers.References(keys=set(self._made.values())))
+        made = {}
+        for customer_id, key in self._made.items():
+            if book.find_id(key) is not None:
+                # Made by somebody else since we looked.
+                raise Outrun
+            made[customer_id] = bulk_metering.metered(customer_writing.create_known_by(book, key, customer_id=customer_id))
+        book.prepare()
+        return book, made
+
+    def _check_versions(self, changed: Collection[EntryRecord]) -> None:
+        locked = queries.lock_versions(self.unit.connection, [before.id for before in changed])
+        for before in changed:
+            customer_id, version, xid = locked.get(before.id, (None, 0, 0))
+            if (customer_id, version) != (before.customer_id, before.version) or xid > self.unit.xid:
+                raise Outrun
+
+    def _exchange_keys(self) -> None:
+        moved = self._moved_keys()
+        queries.release_keys(self.unit.connection, [key for key in moved if self._stored_keys[key] is not None])
+        held = {key: holder for key, holder in moved.items() if holder is not None}
+        if queries.claim_keys(self.unit.connection, held) != len(held):
+            raise Outrun
+
+    def _row(self, record: EntryRecord) -> dict[str, Any]:
+        row = merging.stored(record)
+        row["synced_digest"] = self._digests.get(record.id)
+        return row

@@ -1,0 +1,174 @@
+"""How the lines of an import are written, chunk by chunk, whatever they are about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from app.core.bulk import Item, Result, Sent, Unchanged
+from app.core.caller import Caller
+from app.core.errors import KehuError
+from app.core.syncing import Done, ExternalKey
+from app.db import failures
+from app.db.unit_of_work import UnitOfWork
+from app.web.bulk import items
+from app.web.streams.lines import Apply, Line, LineResult
+from app.web.streams.operations import Import
+from app.web.streams.turns import Turn
+
+# Any: what the schemas load.
+
+# Others may hold a row of the chunk for a moment, and be a chunk of a thousand rows themselves.
+_BUSY_REPEATS = 5
+
+ItemT = TypeVar("ItemT", bound=Item)
+F = TypeVar("F", bound="Footprint")
+
+_Known = tuple[Done, bytes]
+
+
+class Footprint(Protocol):
+    """What a chunk has changed, so that another, decided before that was there, knows whether it has to be decided again."""
+
+    @property
+    def ids(self) -> frozenset[Any]:
+        """Of the things that lines may find unchanged."""
+
+    @property
+    def keys(self) -> frozenset[ExternalKey]:
+        """The external ids of such things."""
+
+
+class Book(Protocol[F]):
+    """What was decided of a chunk, not written yet."""
+
+    def has_met(self, other: F) -> bool:
+        """Whether anything that was looked at is of `other`'s making."""
+
+    def prepare(self) -> None:
+        """Make what `write` sends: the part of writing that needs no turn."""
+
+    def write(self) -> None: ...
+
+    def footprint(self) -> F | None:
+        """None where nothing changes."""
+
+
+class Feature(Protocol[ItemT, F]):
+    """What lines are about."""
+
+    def find_synced(self, db: Connection, lines: Sequence[Line], keys: Sequence[ExternalKey | None]) -> Sequence[_Known | None]:
+        """For each line what it stands for and is as one line of an import has left it, and that line's digest: the same line would not
+        change it."""
+
+    def item(self, line: Line, digest: bytes) -> ItemT | KehuError:
+        """What the line asks for, or what is wrong with it."""
+
+    def decide(self, unit: UnitOfWork, caller: Caller, sent: Sequence[Sent[ItemT]]) -> tuple[Book[F], Sequence[Result]]:
+        """What becomes of each, with everything left to be written by the book."""
+
+
+class _DryRun(Exception):
+    """Everything was decided, and nothing is to be written."""
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        super().__init__()
+        self.results = results
+
+
+class _Met(Exception):
+    """The chunk before has written what this one has looked at already."""
+
+
+def writer(call: Import, query: Mapping[str, Any], feature: Feature[ItemT, F]) -> Apply:
+    """Writes one chunk after the other; `query` is what a `SyncImportQuerySchema` loads."""
+
+    def apply(lines: Sequence[Line], turn: Turn[F]) -> tuple[Sequence[LineResult], str | None]:
+        chunk = _Chunk(call, query, feature, lines, turn)
+        results, position = chunk.write()
+        request_id = call.request_id
+        return [items.line_result(*each, request_id=request_id) for each in zip(lines, chunk.keys, results, strict=True)], position
+
+    return apply
+
+
+class _Chunk:
+    """Some lines on their way to the database."""
+
+    # Any: the feature's own items and footprints, which `writer` has matched.
+    def __init__(self, call: Import, query: Mapping[str, Any], feature: Feature[Any, Any], lines: Sequence[Line], turn: Turn[Any]) -> None:
+        self._call = call
+        self._feature = feature
+        self._is_dry = query["dry_run"] == "true"
+        self._lines = lines
+        self._turn = turn
+        self.keys = [items.key_of_line(line.data or {}, source=query["source"]) for line in lines]
+        self._digests = [items.digest_of_line(line, source=query["source"]) for line in lines]
+
+    def write(self) -> tuple[Sequence[Result], str | None]:
+        """The results, and the position of the last event; everything is committed, in its turn."""
+        try:
+            results, position, left = self._try(is_ahead=True)
+        except _Met:
+            # From the beginning: what the chunk before has written is there now, and nothing of the stream is under way before us.
+            results, position, left = self._try(is_ahead=False)
+        self._turn.leave(left)
+        return results, position
+
+    def _try(self, *, is_ahead: bool) -> tuple[Sequence[Result], str | None, Any]:
+        known = self._find_synced()
+        sent = [self._sent(*each) for each in zip(self._lines, self._digests, known, strict=True)]
+        unchanged = [one for one in sent if isinstance(one, Unchanged)]
+        seen = {one.done.id for one in unchanged}
+
+        def wait(book: Book[Any] | None) -> None:
+            before = self._turn.wait()
+            if not is_ahead or before is None:
+                return
+            if not (before.ids.isdisjoint(seen) and before.keys.isdisjoint(self.keys)) or (book is not None and book.has_met(before)):
+                raise _Met
+
+        if len(unchanged) == len(sent):
+            wait(None)
+            return [one.done for one in unchanged], None, None
+        return self._write(sent, wait)
+
+    def _find_synced(self) -> Sequence[_Known | None]:
+        here = self._call.here
+        with here.database.lease(time.monotonic() + here.config.request_deadline) as connection:
+            return self._feature.find_synced(connection, self._lines, self.keys)
+
+    def _sent(self, line: Line, digest: bytes, known: _Known | None) -> Sent[Any]:
+        def item() -> Any:
+            return self._feature.item(line, digest)
+
+        return Unchanged(known[0], item) if known is not None and known[1] == digest else item()
+
+    def _write(self, sent: Sequence[Sent[Any]], wait: Callable[[Book[Any] | None], None]) -> tuple[Sequence[Result], str | None, Any]:
+        def work(unit: UnitOfWork) -> tuple[Sequence[Result], str | None, Any]:
+            if unit.contended:
+                # A repeat locks what it reads: before its turn it could hold what the chunk before is waiting for, and wait for that one.
+                wait(None)
+            book, results = self._feature.decide(unit, self._call.caller, sent)
+            book.prepare()
+            left = book.footprint()
+            wait(book)
+            book.write()
+            if self._is_dry:
+                raise _DryRun(results)
+            return results, self._call.position(unit), left
+
+        repeats = 0
+        while True:
+            try:
+                return self._call.run(work)
+            except _DryRun as done:
+                return done.results, None, None
+            except failures.DATABASE_ERRORS as error:
+                told = failures.meaning(error, narrowable=False)
+                repeats += 1
+                if told is None or told.code != "database_busy" or repeats > _BUSY_REPEATS:
+                    raise

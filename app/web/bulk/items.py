@@ -1,0 +1,122 @@
+"""From what callers send to addressed items, and from what became of them to what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from app.core.bulk import Result
+from app.core.errors import FieldFault, Invalid
+from app.core.faults import Fault
+from app.core.preconditions import Precondition
+from app.core.syncing import Done, ExternalKey, Op, Outcome
+from app.web import fields, problems
+from app.web.bulk.schemas import BatchItemSchema
+from app.web.schemas import Schema, load_body
+from app.web.streams.lines import Line, LineResult
+
+# Any: JSON, and what the schemas load.
+
+_STATUSES = {Outcome.CREATED: HTTPStatus.CREATED, Outcome.DELETED: HTTPStatus.NO_CONTENT}
+
+# Part of every digest: to be raised where the same line comes to mean something else.
+_MEANING = b"kehu-line-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """What every item says: what is to be done with the thing that has `id` or that `key` stands for; `loaded` has all of it."""
+
+    op: Op
+    id: UUID | None
+    key: ExternalKey | None
+    data: Mapping[str, Any]
+    precondition: Precondition
+    loaded: Mapping[str, Any]
+
+
+def of_batch(schema: BatchItemSchema, sent: Any, *, require_version: bool) -> Addressed:
+    """Raises Invalid, with pointers into the item."""
+    if not isinstance(sent, dict):
+        raise Invalid([FieldFault("", "wrong_type", "An item has to be an object.")])
+    loaded = load_body(schema, sent)
+    op = Op(loaded["op"])
+    check_address(op, loaded)
+    if op is Op.DELETE and loaded["data"]:
+        raise Invalid([FieldFault("/data", "not_allowed", "`delete` takes no data.")])
+    version = loaded["if_version"]
+    return Addressed(
+        op=op,
+        id=loaded["id"],
+        key=ExternalKey(loaded["source"], loaded["external_id"]) if loaded["source"] is not None else None,
+        data=loaded["data"] or {},
+        precondition=Precondition(versions=None if version is None else frozenset({version}), required=require_version),
+        loaded=loaded,
+    )
+
+
+def check_address(op: Op, sent: Mapping[str, Any], *, pointer: str = "") -> None:
+    """Raises Invalid where `sent` does not name one thing, in one way."""
+    if (sent["source"] is None) != (sent["external_id"] is None):
+        missing = "source" if sent["source"] is None else "external_id"
+        raise Invalid([FieldFault(f"{pointer}/{missing}", "required", "`source` and `external_id` go together.")])
+    if sent["id"] is not None and (sent["source"] is not None or op is Op.CREATE):
+        raise Invalid([FieldFault(f"{pointer}/id", "not_allowed", "Name it in one way; what is new has no `id` yet.")])
+    if sent["id"] is None and sent["source"] is None and op is not Op.CREATE:
+        raise Invalid([FieldFault(pointer, "required", "Name it by `id`, or by `source` and `external_id`.")])
+
+
+def shown(index: int, sent: Any, result: Result, *, request_id: str) -> dict[str, Any]:
+    """What is answered for one item of a batch."""
+    reference = sent.get("client_ref") if isinstance(sent, dict) else None
+    found: dict[str, Any] = {"index": index, "client_ref": reference if isinstance(reference, str) else None}
+    if isinstance(result, Done):
+        return {**found, "status": status_of(result), "outcome": result.outcome, "id": result.id, "version": result.version}
+    document = problems.document_of(result, request_id=request_id)
+    existing = document.get("existing_id")
+    return {**found, "status": document["status"], "outcome": Outcome.FAILED, "id": existing, "version": None, "problem": document}
+
+
+def status_of(done: Done) -> int:
+    """As the same write alone would be answered."""
+    return _STATUSES.get(done.outcome, HTTPStatus.OK)
+
+
+def key_of_line(data: Mapping[str, Any], *, source: str | None) -> ExternalKey | None:
+    """What a line means, without a look at the rest of it; None where that takes a look."""
+    named, external_id = data.get("source") or source, data.get("external_id")
+    if not isinstance(named, str) or not isinstance(external_id, str):
+        return None
+    try:
+        return ExternalKey(fields.check_source(named), fields.clean_external_id(external_id))
+    except Fault:
+        return None
+
+
+def digest_of_line(line: Line, *, source: str | None) -> bytes:
+    """What tells whether the same was sent before."""
+    return blake2b(line.raw, digest_size=16, key=_MEANING, person=(source or "")[:16].encode()).digest()
+
+
+def of_line(schema: Schema, data: Mapping[str, Any], *, source: str | None) -> tuple[Op, ExternalKey, dict[str, Any]]:
+    """What a line asks for, of whom, and what else it says. Raises Invalid."""
+    loaded = load_body(schema, data)
+    named = loaded.pop("source") or source
+    if named is None:
+        raise Invalid([FieldFault("/source", "required", "Name the source in the line, or for all lines by `?source=`.")])
+    op = Op(loaded.pop("op"))
+    return op, ExternalKey(named, loaded.pop("external_id")), loaded
+
+
+def line_result(line: Line, key: ExternalKey | None, result: Result, *, request_id: str) -> LineResult:
+    """What is answered for one line of an import."""
+    source, external_id = (None, None) if key is None else (key.source, key.external_id)
+    if isinstance(result, Done):
+        return LineResult(line.number, result.outcome, status_of(result), source, external_id, result.id, result.version)
+    document = problems.document_of(result, request_id=request_id)
+    existing = document.get("existing_id")
+    return LineResult(line.number, Outcome.FAILED, document["status"], source, external_id, existing, problem=document)
