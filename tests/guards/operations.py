@@ -19,7 +19,7 @@ STREAM = "application/x-ndjson"
 # What asks for so much that it needs a body, and writes nothing.
 _READS_BY_POST = {"look_up_customers", "search_customers"}
 # What takes a thousand things at once.
-_LARGE = {"batch_customers", "look_up_customers"}
+_LARGE = {"batch_customers", "batch_contact_history", "look_up_customers"}
 
 
 @dataclass(frozen=True)
