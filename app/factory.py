@@ -9,6 +9,8 @@ from typing import Any
 
 from flask import Flask
 
+from app.attributes import routes as attributes
+from app.attributes.catalogue import AttributeNames
 from app.changes import epoch, queries
 from app.changes import routes as changes
 from app.changes.positions import Positions
@@ -16,11 +18,15 @@ from app.config import Config
 from app.contact_history import routes as contact_history
 from app.contact_history.bulk import routes as contact_history_in_bulk
 from app.core import logs
+from app.customers import catalogue as customer_names
 from app.customers import routes as customers
 from app.customers.bulk import routes as customers_in_bulk
+from app.customers.models import Customer
 from app.db import failures
 from app.db.engines import Database
 from app.idempotency.store import KeyStore
+from app.rules import builtins
+from app.rules.catalogue import Catalogue, Entries
 from app.tokens import routes as tokens
 from app.tokens.look_up import TokenLookUp
 from app.web import api, converters, docs, edge, frame, health, metrics, problems
@@ -28,11 +34,13 @@ from app.web.paging import Cursors
 
 _MEASURE_SECONDS = 2.0
 
-# What is mounted with each service; tokens and the feed go with the customers.
+# What is mounted with each service; tokens, attributes and the feed go with the customers.
 _BLUEPRINTS = {
-    "customers": (tokens.blp, customers_in_bulk.blp, customers.blp, changes.blp),
+    "customers": (tokens.blp, customers_in_bulk.blp, customers.blp, attributes.blp, changes.blp),
     "contact_history": (contact_history_in_bulk.blp, contact_history.blp),
 }
+
+_ATTRIBUTES = Entries(providers=(AttributeNames(Customer.attributes),))
 
 
 def document() -> dict[str, Any]:
@@ -54,6 +62,7 @@ def create_app(config: Config) -> Flask:
         positions=Positions(config.secret_key),
         cursors=Cursors(config.secret_key),
         keys=KeyStore(database),
+        catalogues={"customers": Catalogue.of([builtins.ENTRIES, customer_names.entries(), _ATTRIBUTES])},
         waiters=threading.Semaphore(config.threads // 4),
         streams=threading.Semaphore(config.streams),
     )

@@ -21,6 +21,7 @@ import orjson
 import psycopg
 from sqlalchemy import make_url
 
+from app.attributes.definition import NONE
 from app.config import Config
 from app.core.caller import command_line
 from app.core.ids import new_id
@@ -157,7 +158,7 @@ def row_of(person: dict[str, Any]) -> dict[str, Any]:
     assert isinstance(item, Item)
     assert item.key is not None
     data = {"source": "shop", **item.data, "external_ids": {item.key.source: item.key.external_id}}
-    values = merging.DEFAULTS | merging.merge(merging.DEFAULTS, data)
+    values = merging.new(data, definitions=NONE)
     times = {"created_at": MOMENT, "updated_at": MOMENT}
     return {**values, **merging.derived(values), "id": str(new_id()), "version": 1, "xid": "1", **times}
 

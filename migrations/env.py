@@ -7,6 +7,7 @@ import os
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
+import app.attributes.models
 import app.changes.models
 import app.contact_history.models
 import app.customers.models

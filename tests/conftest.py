@@ -21,7 +21,7 @@ from tests.live import LiveServer
 SECRET_KEY = "a key that only the tests sign with, of 32 characters or more"
 # What customers leave behind; tokens aside, with which a test goes on.
 DATA_TABLES = "contact_history, contact_history_keys, customers, customer_keys, events, idempotency_keys"
-TABLES = f"{DATA_TABLES}, tokens"
+TABLES = f"{DATA_TABLES}, attribute_edition, attributes, tokens"
 
 
 @pytest.fixture(scope="session")

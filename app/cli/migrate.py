@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from app.attributes import indexing
 from app.changes import epoch
 from app.cli import instance
 from app.config import Config
@@ -25,5 +26,7 @@ def upgrade(url: str, config: Config) -> None:
     with migrations.plain_connection(url, config) as connection:
         moved = epoch.begin_where_moved(connection)
         connection.commit()
+    # Those that were broken off, by a crash say.
+    indexing.reconcile(url, config)
     if moved:
         click.echo("The data lies on another server than before: a new life of the feed has begun.", err=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from app.attributes import held
 from app.contact_history import writing
 from app.contact_history.book import Book
 from app.core.errors import FieldFault, Invalid
@@ -56,6 +57,12 @@ def settle(book: Book, owner: Owner, *, holder: UUID | None) -> UUID:
     if owner.customer_id is not None:
         return owner.customer_id
     assert owner.key is not None
+    try:
+        held.definitions(book.unit).check_complete({})
+    except Invalid as error:
+        # What the customer lacks is not the interaction's to have.
+        told = "A new customer cannot be made of this: `{}`: {}"
+        raise Invalid([FieldFault(owner.pointer, one.code, told.format(one.pointer, one.detail)) for one in error.faults]) from error
     return book.make_customer(owner.key, holder=holder)
 
 

@@ -21,11 +21,15 @@ class KehuError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """One thing wrong with one value of the input; `pointer` is an RFC 6901 pointer or `query.<name>`."""
+    """One thing wrong with one value of the input; `pointer` is an RFC 6901 pointer or `query.<name>`.
+
+    `position` is where in a text that is a rule, counted in characters from 0; None where the whole value is meant.
+    """
 
     pointer: str
     code: str
     detail: str
+    position: int | None = None
 
 
 class Invalid(KehuError):

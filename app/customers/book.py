@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from app.attributes.definition import Definitions
 from app.changes.log import Change
 from app.core.syncing import ExternalKey
 from app.customers.record import CustomerRecord
@@ -30,6 +31,10 @@ class Book(Protocol):
 
     @property
     def unit(self) -> UnitOfWork: ...
+
+    @property
+    def definitions(self) -> Definitions:
+        """What attributes are checked against: the same for the whole unit."""
 
     def find(self, customer_id: UUID) -> CustomerRecord | None:
         """The customer as a change begins from it, deleted or not."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from uuid import UUID
 
+from app.attributes import held
+from app.attributes.definition import Definitions
 from app.changes.log import Change
 from app.core.caller import Caller
 from app.core.errors import Outrun
@@ -21,6 +24,10 @@ class Direct:
     def __init__(self, unit: UnitOfWork, caller: Caller) -> None:
         self.unit = unit
         self._caller = caller
+
+    @cached_property
+    def definitions(self) -> Definitions:
+        return held.definitions(self.unit)
 
     def find(self, customer_id: UUID) -> CustomerRecord | None:
         """Read without a lock at first, since most changes meet nobody and many turn out to be none: those write nothing at all then. That

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
+from app.attributes import catalogue as attributes
+from app.attributes import queries as attribute_queries
 from app.core import contact_points
+from app.core.faults import Fault
 from app.core.search import SearchQuery
 from app.core.syncing import ExternalKey
 from app.customers import queries
@@ -18,10 +22,15 @@ from app.customers.models import Customer
 from app.db import keyset
 from app.db.base import table_of
 from app.db.engines import Snapshot
+from app.rules import compiling, reading
+from app.rules.catalogue import Catalogue, Checked
+from app.rules.tree import Condition
 
 # Any: column values of a row.
 
 _CUSTOMERS = table_of(Customer)
+
+_NOW = select(func.now())
 
 SORTS: Mapping[str, Any] = {"created_at": Customer.created_at, "updated_at": Customer.updated_at}
 
@@ -43,23 +52,79 @@ class CustomerFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     deleted: str = "exclude"
+    # A rule, evaluated as at `now`.
+    rule: Checked | None = None
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerOrder:
-    sort: str = "created_at"
+    """By `column`; `after`: behind the row with this value in it and this id."""
+
+    column: Any = Customer.created_at
     descending: bool = True
-    after: tuple[datetime, UUID] | None = field(default=None)
+    after: tuple[Any, UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """A rule, where it stood in the input, what it may name, and as at when it is evaluated; None: as at now."""
+
+    rule: Condition
+    pointer: str
+    catalogue: Catalogue
+    now: datetime | None = None
+
+
+def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> CustomerFilter:
+    """What `query` and a rule narrow a list to. Raises Invalid where the rule is not sound."""
+    told = {name: query[name] for name in CustomerFilter.__slots__ if name in query}
+    if ruled is None:
+        return CustomerFilter(**told)
+    rule = reading.check(db, ruled.catalogue, ruled.rule, pointer=ruled.pointer)
+    return CustomerFilter(**told, rule=rule, now=ruled.now or _begin(db, rule))
+
+
+def _begin(db: Connection, rule: Checked) -> datetime:
+    """The moment of a new evaluation of `rule`: by the database's clock where it matters, since hosts need not agree on theirs."""
+    return db.execute(_NOW).scalar_one() if rule.uses_time else datetime.now(UTC)
 
 
 def list_customers(db: Connection, *, narrowed: CustomerFilter, order: CustomerOrder, count: int) -> Sequence[Row[Any]]:
-    """At most `count` rows behind `order.after`, ties broken by id."""
-    statement = _narrow(select(*queries.COLUMNS), db, narrowed)
+    """At most `count` rows behind `order.after`, ties broken by id, each with its `sort_value`; those without one come last."""
+    statement = _narrow(select(*queries.COLUMNS, order.column.label("sort_value")), db, narrowed)
     if statement is None:
         return []
-    column = SORTS[order.sort]
-    paged = keyset.page_after(statement, column=column, key=Customer.id, after=order.after, descending=order.descending)
+    if isinstance(order.column, InstrumentedAttribute):
+        return _page(db, statement, order, count)
+    found: list[Row[Any]] = []
+    if order.after is None or order.after[0] is not None:
+        found.extend(_page(db, statement.where(order.column.is_not(None)), order, count))
+    if len(found) < count:
+        found.extend(_rest(db, statement.where(order.column.is_(None)), order, count - len(found)))
+    return found
+
+
+def _page(db: Connection, statement: Select[Any], order: CustomerOrder, count: int) -> Sequence[Row[Any]]:
+    paged = keyset.page_after(statement, column=order.column, key=Customer.id, after=order.after, descending=order.descending)
     return db.execute(paged.limit(count)).all()
+
+
+def _rest(db: Connection, statement: Select[Any], order: CustomerOrder, count: int) -> Sequence[Row[Any]]:
+    """Those without a value, by id: a page of its own, since one condition over both would be no index range."""
+    if order.after is not None and order.after[0] is None:
+        last = order.after[1]
+        statement = statement.where(Customer.id < last if order.descending else Customer.id > last)
+    return db.execute(statement.order_by(Customer.id.desc() if order.descending else Customer.id).limit(count)).all()
+
+
+def attribute_column(db: Connection, name: str) -> Any:
+    """The attribute `name` as a column to sort by. Raises Fault where there is no such one, or it is a list."""
+    definitions = attribute_queries.list_definitions(db)
+    found = attributes.family(Customer.attributes, definitions).find(name)
+    if found.type.is_list:
+        raise Fault("wrong_type", "A list has no order to sort by.")
+    return found.sql
 
 
 def stream_customers(snapshot: Snapshot, *, narrowed: CustomerFilter) -> Generator[Sequence[Row[Any]], None, None]:
@@ -92,6 +157,8 @@ def _conditions(narrowed: CustomerFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if narrowed.deleted != "include":
         found.append(Customer.deleted_at.is_(None) if narrowed.deleted == "exclude" else Customer.deleted_at.is_not(None))
+    if narrowed.rule is not None and narrowed.now is not None:
+        found.append(compiling.compile_rule(narrowed.rule, now=narrowed.now))
     if narrowed.q is not None:
         found.append(_matches(narrowed.q))
     if narrowed.email is not None:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
+from app.attributes.definition import Definitions
 from app.core import attributes, contact_points, limits, search
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
@@ -34,12 +35,15 @@ _VALUES = attrgetter(*_NAMES)
 _MAPS = {"external_ids": limits.EXTERNAL_IDS_MAX, "attributes": limits.ATTRIBUTES_MAX}
 
 
-def merge(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+def merge(before: Mapping[str, Any], patch: Mapping[str, Any], *, definitions: Definitions) -> dict[str, Any]:
     """The fields of `patch` as they are to be stored over `before`, only those that differ from it.
 
     null clears: a list or map becomes empty. Within `external_ids` and `attributes` the patch goes on by name; `addresses` and other
-    lists are replaced whole. Phones become E.164, read by the country that the customer has after the patch. Raises Invalid.
+    lists are replaced whole. Phones become E.164, read by the country that the customer has after the patch; attributes become what
+    their definitions say. Raises Invalid.
     """
+    if "attributes" in patch:
+        patch = {**patch, "attributes": definitions.checked(patch["attributes"])}
     after: dict[str, Any] = {
         name: attributes.merged(before[name], value) if name in _MAPS else DEFAULTS[name] if value is None else value
         for name, value in patch.items()
@@ -54,6 +58,13 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
         after["alternate_emails"] = _each_once(after["alternate_emails"])
     _check_size(after)
     return {name: value for name, value in after.items() if not _same(name, value, before[name])}
+
+
+def new(data: Mapping[str, Any], *, definitions: Definitions) -> dict[str, Any]:
+    """Every field of a new customer of whom `data` is said. Raises Invalid."""
+    values = DEFAULTS | merge(DEFAULTS, data, definitions=definitions)
+    definitions.check_complete(values["attributes"])
+    return values
 
 
 def columns(record: CustomerRecord) -> dict[str, Any]:

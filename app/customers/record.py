@@ -59,6 +59,9 @@ class CustomerRecord:
         return f"{self.version}.{self.metrics_version}"
 
 
+KINDS = ("person", "organization")
+STATUSES = ("active", "inactive", "blocked")
+
 # What callers may write, and with it what makes a change effective.
 WRITABLE = (
     "kind",

@@ -10,11 +10,15 @@ from flask.views import MethodView
 
 from app.changes import events
 from app.changes.schemas import EventPageSchema
+from app.core.errors import FieldFault, Invalid
+from app.core.faults import Fault
 from app.core.syncing import Mode, Outcome
 from app.customers import listing, schemas, service, syncing
 from app.customers.direct import Direct
-from app.customers.listing import CustomerFilter, CustomerOrder
+from app.customers.listing import CustomerOrder, Ruled
 from app.customers.record import CustomerRecord
+from app.rules import printing, reading
+from app.rules.tree import Condition
 from app.web import dump, external_keys, paging
 from app.web.answers import Answer
 from app.web.api import Blueprint
@@ -40,22 +44,8 @@ class Customers(MethodView):
         A customer that does not change while you page is seen exactly once, however many pages there are. To keep in step with
         changes, follow the change feed instead.
         """
-        cursors = runtime().cursors
-        narrowed = CustomerFilter(**{name: query[name] for name in CustomerFilter.__slots__})
-        sort = query["sort"].removeprefix("-")
-        after = cursors.read(query, call.caller)
-        order = CustomerOrder(sort=sort, descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
-        rows = listing.list_customers(call.db, narrowed=narrowed, order=order, count=query["limit"] + 1)
-        total = listing.count_customers(call.db, narrowed=narrowed) if query["count"] else None
-        return paging.answer(
-            rows,
-            cursors=cursors,
-            caller=call.caller,
-            query=query,
-            dump=dump.selected(schemas.CustomerSchema, query["fields_"]),
-            key=lambda row: (getattr(row, sort), row.id),
-            total=total,
-        )
+        rule = reading.parse_text(query["filter"], pointer="query.filter") if query["filter"] is not None else None
+        return _page(call, query, rule, pointer="query.filter")
 
     @blp.writes(
         "create_customer",
@@ -75,6 +65,23 @@ class Customers(MethodView):
         """
         record = service.create(_book(call), data=body, match=query["match"] or ())
         return _shown(record, status=HTTPStatus.CREATED)
+
+
+@blp.route("/search")
+class Search(MethodView):
+    @blp.reads(
+        "search_customers",
+        scope="customers:read",
+        body=schemas.CustomerSearchSchema,
+        answer=schemas.CustomerPageSchema,
+    )
+    def post(self, call: Read, body: dict[str, Any]) -> Answer:
+        """Search customers
+
+        The list, asked by a body: `filter` is a rule in CQL2 JSON. For the next page send the same with `cursor`.
+        """
+        rule = reading.parse_json(body["filter"], pointer="/filter") if body["filter"] is not None else None
+        return _page(call, body, rule, pointer="/filter")
 
 
 @blp.route("/<id:customer_id>")
@@ -216,6 +223,42 @@ class CustomerByKey(MethodView):
         """
         syncing.detach(_book(call), key=external_keys.of_path(source, external_id), precondition=call.precondition)
         return Answer()
+
+
+def _page(call: Read, query: dict[str, Any], rule: Condition | None, *, pointer: str) -> Answer:
+    """The page of those who match `query` and `rule`, which stood at `pointer` of the input.
+
+    A walk over pages is one evaluation: the cursor carries the moment of the first page.
+    """
+    here = runtime()
+    # Its text, whichever form it was sent in: what the cursor belongs to.
+    query = query | {"filter": None if rule is None else printing.text(rule)}
+    after = here.cursors.read(query, call.caller)
+    ruled = None if rule is None else Ruled(rule, pointer, here.catalogues["customers"], now=after[2] if after else None)
+    narrowed = listing.narrowed(call.db, query, ruled)
+    column = _column(call, query["sort"].removeprefix("-"), pointer=pointer.replace("filter", "sort"))
+    order = CustomerOrder(column=column, descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
+    rows = listing.list_customers(call.db, narrowed=narrowed, order=order, count=query["limit"] + 1)
+    total = listing.count_customers(call.db, narrowed=narrowed) if query["count"] else None
+    chosen = query["fields_"]
+    return paging.answer(
+        rows,
+        cursors=here.cursors,
+        caller=call.caller,
+        query=query,
+        dump=dump.selected(schemas.CustomerSchema, None if chosen is None else tuple(dict.fromkeys(["id", *chosen]))),
+        key=lambda row: (row.sort_value, row.id, narrowed.now),
+        total=total,
+    )
+
+
+def _column(call: Read, sort: str, *, pointer: str) -> Any:
+    if sort in listing.SORTS:
+        return listing.SORTS[sort]
+    try:
+        return listing.attribute_column(call.db, sort.removeprefix("attributes."))
+    except Fault as fault:
+        raise Invalid([FieldFault(pointer, fault.code, fault.detail)]) from fault
 
 
 def _book(call: Write) -> Direct:

@@ -14,11 +14,11 @@ from app.core.search import SearchQuery, parse_query
 from app.core.syncing import ExternalKey
 from app.customers.listing import SORTS
 from app.customers.matching import BY
+from app.customers.record import KINDS, STATUSES
 from app.web import fields
+from app.web.rule_fields import RuleJson
 from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema, chosen_fields
 
-KINDS = ("person", "organization")
-STATUSES = ("active", "inactive", "blocked")
 DELETED = ("exclude", "include", "only")
 
 _OPEN_ENUM = re.compile(r"[a-z0-9_]{1,64}\Z")
@@ -188,6 +188,24 @@ class CustomerPageSchema(AnswerSchema):
 SHOWN = tuple(CustomerSchema._declared_fields)
 
 
+_ATTRIBUTE_SORT = re.compile(rf"-?attributes\.[A-Za-z][A-Za-z0-9_]{{0,{limits.ATTRIBUTE_NAME_MAX - 1}}}\Z")
+
+
+def _sort(value: str) -> str:
+    if value not in _SORT_CHOICES and not _ATTRIBUTE_SORT.match(value):
+        raise Fault("not_a_choice", f"This has to be one of {', '.join(_SORT_CHOICES)}, or attributes.<name> with or without a minus.")
+    return value
+
+
+class _Sort(fields.Parsed):
+    """What a list is sorted by; a minus turns it around."""
+
+    def __init__(self) -> None:
+        shape = f"^-?({'|'.join(SORTS)}|attributes\\.[A-Za-z][A-Za-z0-9_]*)$"
+        told = f"{', '.join(_SORT_CHOICES)}, or a custom attribute: `attributes.<name>`. Customers without a value come last."
+        super().__init__(_sort, {"pattern": shape}, load_default="-created_at", metadata={"default": "-created_at", "description": told})
+
+
 def _search(value: str) -> SearchQuery:
     return parse_query(value)
 
@@ -207,6 +225,12 @@ def _phone(value: str) -> str:
 class CustomerFilterQuerySchema(QuerySchema):
     """What narrows a list of customers."""
 
+    filter = fields.Parsed(
+        str,
+        {"maxLength": limits.RULE_TEXT_MAX, "examples": ["country = 'CN' AND days_since(metrics.last_order_at) > 30"]},
+        load_default=None,
+        metadata={"description": "A rule in CQL2 text; `GET /v1/attributes` lists what it may name."},
+    )
     q = fields.Parsed(
         _search,
         {"maxLength": limits.QUERY_TEXT_MAX},
@@ -230,7 +254,7 @@ class CustomerFilterQuerySchema(QuerySchema):
 class CustomerPageQuerySchema(PageQuerySchema, CustomerFilterQuerySchema):
     """A page of customers."""
 
-    sort = fields.Choice(*_SORT_CHOICES, load_default="-created_at", metadata={"default": "-created_at"})
+    sort = _Sort()
     count = fields.Choice("exact", load_default=None, metadata={"description": "`exact` adds `total`."})
     fields_ = chosen_fields(CustomerSchema)
 
@@ -249,6 +273,28 @@ def match_field() -> fields.Parsed:
         {"pattern": "^(email|phone)(,(email|phone))*$"},
         load_default=None,
         metadata={"description": "`email`, `phone` or `email,phone`: look for the customer by these too, living ones, by the main ones."},
+    )
+
+
+class CustomerSearchSchema(Schema):
+    """What to look for; what is left out narrows nothing."""
+
+    numbers = "decimal"
+
+    filter = RuleJson(load_default=None, allow_none=True)
+    q = fields.Parsed(_search, {"maxLength": limits.QUERY_TEXT_MAX}, load_default=None, allow_none=True)
+    deleted = fields.Choice(*DELETED, load_default="exclude", metadata={"default": "exclude"})
+    sort = _Sort()
+    limit = fields.Whole(least=1, most=limits.PAGE_MAX, load_default=limits.PAGE_DEFAULT, metadata={"default": limits.PAGE_DEFAULT})
+    cursor = fields.Parsed(str, load_default=None, allow_none=True, metadata={"description": "`next_cursor` of the page before; opaque."})
+    count = fields.Choice("exact", load_default=None, allow_none=True, metadata={"description": "`exact` adds `total`."})
+    fields_ = fields.Items(
+        fields.Choice(*SHOWN),
+        most=len(SHOWN),
+        data_key="fields",
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Names of fields; `id` is always there."},
     )
 
 

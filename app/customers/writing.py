@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+from app.attributes import definition
 from app.changes.log import Change, subject_of
 from app.core.errors import FieldFault, Invalid
 from app.core.ids import new_id
@@ -33,7 +34,7 @@ def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = Non
     """A new customer, with an id that was made before where there is one. Raises Invalid, and Conflict where an external id is taken
     (Outrun where that is `own`)."""
     customer_id = customer_id or new_id()
-    values = merging.DEFAULTS | merging.merge(merging.DEFAULTS, data)
+    values = merging.new(data, definitions=book.definitions)
     _check_organization(book, customer_id, values["organization_id"])
     unit = book.unit
     record = CustomerRecord(
@@ -61,7 +62,9 @@ def change(book: Book, before: CustomerRecord, patch: Mapping[str, Any], *, own:
 
     Raises Invalid, and Conflict where an external id is taken (Outrun where that is `own`).
     """
-    changed = merging.merge(merging.columns(before), patch)
+    # Few changes touch attributes, and only those need to know what is defined.
+    definitions = book.definitions if "attributes" in patch else definition.NONE
+    changed = merging.merge(merging.columns(before), patch, definitions=definitions)
     if "organization_id" in changed:
         _check_organization(book, before.id, changed["organization_id"])
     restored = before.deleted_at is not None

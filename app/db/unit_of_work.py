@@ -11,9 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -30,8 +31,9 @@ _REPEATS = 3
 # Losing a race costs one short transaction; under 8 writers on one row a fifth try is rare, and a caller has done nothing wrong.
 _OUTRUN_REPEATS = 50
 
-# The id comes with the BEGIN, in one round trip, and the time is the database's, so that hosts need not agree on theirs.
-_BEGIN = "BEGIN; SELECT pg_current_xact_id()::text, now()"
+# The id comes with the BEGIN, in one round trip, and the time is the database's, so that hosts need not agree on theirs. With them comes
+# the one thing that most writes have to know of what others may have changed: which edition of the attributes' definitions there is.
+_BEGIN = "BEGIN; SELECT pg_current_xact_id()::text, now(), (SELECT edition FROM attribute_edition)"
 
 _COMMIT = "COMMIT"
 # PostgreSQL waits for a synchronous standby only where the transaction itself wrote something (RecordTransactionCommit in xact.c). A
@@ -51,10 +53,14 @@ class UnitOfWork:
     xid: int
     # When the transaction began, by the database's clock, UTC.
     now: datetime
+    # Of the definitions of attributes, see `app.attributes.held`; None where there never was one.
+    edition: UUID | None = None
     # Whether this is a repeat, since somebody else wrote what we were about to write: take turns by locks now.
     contended: bool = False
     # `(epoch, xid, id)` of the last event appended, None where nothing was written.
     position: tuple[int, int, int] | None = None
+    # What is to be begun once all of this is committed, and only then.
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
 
 
 def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
@@ -69,7 +75,10 @@ def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
     while True:
         try:
             with database.lease(until) as connection, _transaction(connection, contended=losses > 0) as unit:
-                return work(unit)
+                done = work(unit)
+            for begin in unit.afterwards:
+                begin()
+            return done
         except Outrun as error:
             losses += 1
             if losses > _OUTRUN_REPEATS or time.monotonic() > until:
@@ -84,8 +93,8 @@ def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
 def _transaction(connection: Connection, *, contended: bool) -> Iterator[UnitOfWork]:
     driver = driver_connection(connection)
     try:
-        xid, now = _begin(driver)
-        unit = UnitOfWork(connection=connection, xid=xid, now=now, contended=contended)
+        xid, now, edition = _begin(driver)
+        unit = UnitOfWork(connection=connection, xid=xid, now=now, edition=edition, contended=contended)
         yield unit
         _commit(connection, driver, _COMMIT_UNWRITTEN if unit.position is None else _COMMIT)
     except BaseException:
@@ -93,14 +102,14 @@ def _transaction(connection: Connection, *, contended: bool) -> Iterator[UnitOfW
         raise
 
 
-def _begin(driver: psycopg.Connection[tuple[str, datetime]]) -> tuple[int, datetime]:
+def _begin(driver: psycopg.Connection[tuple[str, datetime, UUID | None]]) -> tuple[int, datetime, UUID | None]:
     with driver.cursor() as cursor:
         cursor.execute(_BEGIN)
         cursor.nextset()
         row = cursor.fetchone()
     if row is None:
         raise Unavailable
-    return int(row[0]), row[1]
+    return int(row[0]), row[1], row[2]
 
 
 def _commit(connection: Connection, driver: psycopg.Connection[object], statement: str) -> None:

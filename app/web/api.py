@@ -54,6 +54,7 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
     ) -> Callable[[View], View]:
         """A view that changes nothing, on a leased autocommit connection. `scope` None: any valid token.
 
+        With a `body` it is a question that is too long for an address.
         Where the view has nothing yet and the query has `wait`, it is asked again for so many seconds, without a connection in between.
         """
         operation = Operation(
@@ -67,7 +68,8 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
             def run(resource: Any, **arguments: Any) -> Response:
                 caller = frame.admit(scope)
                 if body_schema is not None:
-                    arguments["body"] = load_body(body_schema, gate.read_object(request, frame.runtime().bounds(body_max_bytes)))
+                    bounds = frame.runtime().bounds(body_max_bytes)
+                    arguments["body"] = load_body(body_schema, gate.read_object(request, bounds, numbers=body_schema.numbers))
                 parameters = load_query(query_schema, gate.read_query(request))
                 if query is not None:
                     arguments["query"] = parameters
@@ -80,7 +82,7 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
                 try:
                     result = waiting.ask_until_there(ask, seconds=parameters.get("wait", 0), places=frame.runtime().waiters)
                 except failures.DATABASE_ERRORS as error:
-                    frame.raise_meaning(error, narrowable=query is not None)
+                    frame.raise_meaning(error, narrowable=operation.is_narrowable)
                 if result.tag is not None and etags.is_fresh(request, result.tag):
                     return frame.finish(Response(status=HTTPStatus.NOT_MODIFIED), result)
                 return frame.respond(result, HTTPStatus.OK, answer)
@@ -134,7 +136,9 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
             def run(resource: Any, **arguments: Any) -> Response:
                 caller = frame.admit(scope)
                 here = frame.runtime()
-                sent = gate.read_body(request, here.bounds(body_max_bytes), taken=body_schema is not None, required=body_required)
+                numbers = body_schema.numbers if body_schema is not None else "float"
+                bounds = here.bounds(body_max_bytes)
+                sent = gate.read_body(request, bounds, taken=body_schema is not None, required=body_required, numbers=numbers)
                 if body_schema is not None:
                     arguments["body"] = load_body(body_schema, sent or {})
                 parameters = load_query(query_schema, gate.read_query(request))

@@ -31,6 +31,12 @@ class SourceConverter(BaseConverter):
     regex = r"[^/\x00]+"
 
 
+class NameConverter(BaseConverter):
+    """A custom attribute's name, not yet checked. NUL is part of no address: 404."""
+
+    regex = r"[^/\x00]+"
+
+
 class ExternalIdConverter(BaseConverter):
     """An external id: everything up to the end of the address, slashes included. NUL is no part of any id: 404."""
 
@@ -39,7 +45,7 @@ class ExternalIdConverter(BaseConverter):
 
 
 def install(app: Flask) -> None:
-    app.url_map.converters.update(id=IdConverter, source=SourceConverter, external_id=ExternalIdConverter)
+    app.url_map.converters.update(id=IdConverter, source=SourceConverter, name=NameConverter, external_id=ExternalIdConverter)
     # gid://shopify/Customer/1 has two slashes in a row that are its own.
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
@@ -50,6 +56,14 @@ def describe(api: Any) -> None:  # Any: flask_smorest ships no types
     api.register_converter(
         SourceConverter,
         lambda _: {"type": "string", "maxLength": limits.SOURCE_MAX, "pattern": f"^[a-z0-9_.-]{{1,{limits.SOURCE_MAX}}}$"},
+    )
+    api.register_converter(
+        NameConverter,
+        lambda _: {
+            "type": "string",
+            "maxLength": limits.ATTRIBUTE_NAME_MAX,
+            "pattern": f"^[A-Za-z][A-Za-z0-9_]{{0,{limits.ATTRIBUTE_NAME_MAX - 1}}}$",
+        },
     )
     api.register_converter(
         ExternalIdConverter,

@@ -125,6 +125,11 @@ class Operation:
         return sorted(found)
 
     @property
+    def is_narrowable(self) -> bool:
+        """Whether the caller can ask for less, where it took too long."""
+        return self.query is not None or (self.body is not None and not self.writes)
+
+    @property
     def parameters(self) -> list[dict[str, Any]]:
         """Headers that the caller may send."""
         found = [IDEMPOTENCY_KEY] if self.writes else []

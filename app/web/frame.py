@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn, Protocol
@@ -16,6 +17,7 @@ from app.core.preconditions import Precondition
 from app.db import failures
 from app.db.engines import Database
 from app.db.unit_of_work import UnitOfWork
+from app.rules.catalogue import Catalogue
 from app.web import auth, context, dump, gate, idempotency, problems
 from app.web.answers import Answer
 from app.web.paging import Cursors
@@ -41,6 +43,8 @@ class Runtime:
     positions: Positions
     cursors: Cursors
     keys: idempotency.Keys
+    # What rules may name, by the kind of row that they are about.
+    catalogues: Mapping[str, Catalogue]
     # Places for calls that wait for something to happen.
     waiters: threading.Semaphore
     # Places for imports and exports, which may run for hours.

@@ -9,7 +9,7 @@ import re
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import jiter
 from flask import Request
@@ -24,6 +24,9 @@ from app.web.problems import HttpProblem
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+
+# Rules compare exactly, so theirs are decimals.
+Numbers = Literal["float", "decimal"]
 
 _READ_BYTES = 65_536
 
@@ -47,21 +50,23 @@ def check_accept(request: Request, offered: str = JSON) -> None:
         raise HttpProblem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", offered=offered)
 
 
-def read_body(request: Request, bounds: Bounds, *, taken: bool, required: bool) -> dict[str, Any] | None:  # Any: JSON
-    """The body of a writing request; None where the operation takes none, `{}` where it may be left out and was."""
+def read_body(
+    request: Request, bounds: Bounds, *, taken: bool, required: bool, numbers: Numbers = "float"
+) -> dict[str, Any] | None:  # Any: JSON
+    """The body of a request; None where the operation takes none, `{}` where it may be left out and was."""
     if not taken:
         refuse_body(request, bounds)
         return None
-    return read_object(request, bounds) if required or has_body(request) else {}
+    return read_object(request, bounds, numbers=numbers) if required or has_body(request) else {}
 
 
-def read_object(request: Request, bounds: Bounds) -> dict[str, Any]:  # Any: JSON
+def read_object(request: Request, bounds: Bounds, *, numbers: Numbers = "float") -> dict[str, Any]:  # Any: JSON
     """The JSON object in the body. Raises 408, 413, 415 or 400, or Invalid where it is JSON of another kind."""
     declared = request.content_length
     if declared is not None and declared > bounds.max_bytes:
         raise _too_large(bounds)
     _check_type(request)
-    value = parse(_read(request, bounds))
+    value = parse(_read(request, bounds), numbers=numbers)
     if not isinstance(value, dict):
         raise Invalid([FieldFault("", "not_an_object", "The body has to be a JSON object.")])
     return value
@@ -94,17 +99,21 @@ def read_query(request: Request) -> dict[str, str]:
     return values
 
 
-def parse(raw: bytes) -> Any:  # Any: JSON
+def parse(raw: bytes, *, numbers: Numbers = "float") -> Any:  # Any: JSON
     """Strict JSON (RFC 8259): no duplicate names, no NaN, no byte order mark, no lone surrogates, at most 16 levels. Raises 400.
+
+    `numbers`: what becomes of those that are not whole.
 
     jiter refuses duplicate names by itself: a customer of 1 kB parses in 4 us so, where orjson takes 3 us without seeing them
     and the standard library's hook 15.
     """
     try:
-        value = jiter.from_json(raw, allow_inf_nan=False, catch_duplicate_keys=True)
+        value = jiter.from_json(raw, allow_inf_nan=False, catch_duplicate_keys=True, float_mode=numbers)
     except ValueError as error:
         # jiter's words name the place and at most a member's name, which came from the caller himself.
-        raise HttpProblem(HTTPStatus.BAD_REQUEST, "malformed_json", reason=_shortened(str(error))) from error
+        # Of a number whose exponent decimal cannot hold it says more than is anybody's business.
+        reason = "a number is out of range" if "InvalidOperation" in str(error) else _shortened(str(error))
+        raise HttpProblem(HTTPStatus.BAD_REQUEST, "malformed_json", reason=reason) from error
     # Fewer brackets than levels allowed cannot nest too deep, which spares nearly every body the walk.
     if raw.count(b"[") + raw.count(b"{") > limits.NESTING_MAX and not _is_shallow(value):
         raise HttpProblem(

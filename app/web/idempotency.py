@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -43,7 +44,7 @@ def key_of(request: Request, caller: Caller, body: Mapping[str, Any] | None) -> 
     if not _KEY.match(text):
         raise Invalid([FieldFault(f"header.{HEADER}", "wrong_shape", "A key is 1 to 255 printable ASCII characters.")])
     sent = [request.method, request.path, sorted(request.args.items()), body]
-    return Key(caller.token_id, text, hashlib.sha256(orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)).digest())
+    return Key(caller.token_id, text, hashlib.sha256(_written(sent)).digest())
 
 
 def to_store(response: Response, *, secret_id: UUID | None) -> StoredAnswer:
@@ -52,6 +53,14 @@ def to_store(response: Response, *, secret_id: UUID | None) -> StoredAnswer:
         return StoredAnswer(content=None, secret_id=secret_id)
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
     return StoredAnswer(content=orjson.dumps([response.status_code, headers]) + b"\n" + response.get_data())
+
+
+def _written(sent: Any) -> bytes:  # Any: JSON
+    try:
+        return orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        # Numbers of a rule: decimals, and whole ones beyond 64 bits.
+        return json.dumps(sent, sort_keys=True, default=str).encode()
 
 
 def replay(stored: StoredAnswer) -> Response:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -64,7 +65,8 @@ def answer(
     envelope: dict[str, Any] = {"data": [dump(row) for row in shown], "next_cursor": cursor}
     if total is not None:
         envelope["total"] = total
-    headers = {"Link": f'<{_address(cursor)}>; rel="next"'} if cursor is not None else {}
+    # A page that was asked for by a body has no address.
+    headers = {"Link": f'<{_address(cursor)}>; rel="next"'} if cursor is not None and request.method != "POST" else {}
     return Answer(dumped=envelope, headers=headers)
 
 
@@ -79,13 +81,21 @@ def _print_of(caller: Caller, query: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(told).digest()[:8]
 
 
+_READERS: Mapping[str, Callable[[str], Any]] = {"t": datetime.fromisoformat, "d": date.fromisoformat, "n": Decimal, "u": UUID}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return {"t": value.isoformat()}
+    if isinstance(value, date):
+        return {"d": value.isoformat()}
+    if isinstance(value, Decimal):
+        return {"n": str(value)}
     return {"u": value.hex} if isinstance(value, UUID) else value
 
 
 def _value(item: Any) -> Any:
     if isinstance(item, dict):
-        return datetime.fromisoformat(item["t"]) if "t" in item else UUID(hex=item["u"])
+        ((kind, text),) = item.items()
+        return _READERS[kind](text)
     return item

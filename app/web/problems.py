@@ -74,6 +74,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "The identifiers point at several customers, so nothing was written. Name one by its id or external id; `candidates` has them all.",
     ),
     "customer_exists": ("Customer exists", "There is a customer with the same e-mail or phone; `candidates` has them all."),
+    "attribute_type_fixed": ("Type fixed", "`{name}` is defined as {defined_as}. Retire it first: its type decides what its values mean."),
+    "too_many_attributes": ("Too many attributes", "There may be {most} custom attributes."),
     "idempotency_key_reused": (
         "Idempotency-Key reused",
         "This `Idempotency-Key` was sent with another request. Take a new one for each write.",
@@ -203,7 +205,7 @@ def document_of(error: errors.KehuError | HttpProblem, *, request_id: str) -> di
     if isinstance(error, HttpProblem):
         return document(error.status, error.code, request_id=request_id, data=error.data)
     if isinstance(error, errors.Invalid):
-        told = {"errors": [asdict(fault) for fault in error.faults[: limits.FAULTS_MAX]]}
+        told = {"errors": [_fault(fault) for fault in error.faults[: limits.FAULTS_MAX]]}
         return document(status_of(error), error.code, request_id=request_id, data=told)
     return document(status_of(error), error.code, request_id=request_id, data=error.data)
 
@@ -218,7 +220,7 @@ def of_error(error: errors.KehuError) -> Response:
     """The answer to a domain error."""
     status = status_of(error)
     if isinstance(error, errors.Invalid):
-        return answer(status, error.code, {"errors": [asdict(fault) for fault in error.faults[: limits.FAULTS_MAX]]})
+        return answer(status, error.code, {"errors": [_fault(fault) for fault in error.faults[: limits.FAULTS_MAX]]})
     if isinstance(error, errors.NotAllOrNothing):
         return answer(status, error.code, _all_refused(error))
     headers = {}
@@ -238,7 +240,7 @@ def _all_refused(error: errors.NotAllOrNothing) -> dict[str, object]:
     """What stood in the way, item by item; the faults of the input also as `errors`, with pointers into the whole body."""
     first = list(error.refused.items())[: limits.FAULTS_MAX]
     faults = [
-        asdict(replace(fault, pointer=f"/items/{index}{fault.pointer}"))
+        _fault(replace(fault, pointer=f"/items/{index}{fault.pointer}"))
         for index, one in first
         if isinstance(one, errors.Invalid)
         for fault in one.faults
@@ -284,6 +286,10 @@ def _of_exception(error: Exception) -> Response:
             return of_error(told)
     _log.error("unhandled", exc_info=error)
     return _of_http_exception(InternalServerError())
+
+
+def _fault(fault: errors.FieldFault) -> dict[str, object]:
+    return {name: value for name, value in asdict(fault).items() if value is not None}
 
 
 def _told(value: object) -> object:

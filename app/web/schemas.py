@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import marshmallow
 from marshmallow import ValidationError
@@ -22,6 +22,9 @@ _UNKNOWN = Fault("unknown_field", "There is no such field here.")
 
 class Schema(marshmallow.Schema):
     """The base of all: an unknown name is refused, never ignored."""
+
+    # What the gate makes of numbers that are not whole: "decimal" in bodies that hold a rule.
+    numbers: ClassVar[Literal["float", "decimal"]] = "float"
 
     class Meta:
         unknown = marshmallow.RAISE
@@ -83,9 +86,12 @@ def chosen_fields(kind: type[Schema]) -> fields.Parsed:
 
 
 class FieldFaultSchema(AnswerSchema):
+    opt_in = frozenset({"position"})
+
     pointer = fields.Parsed(str, metadata={"description": "An RFC 6901 pointer into the body, or `query.<name>` or `path.<name>`."})
     code = fields.Parsed(str, metadata={"description": "For programs; open list."})
     detail = fields.Parsed(str)
+    position = fields.Whole(least=0, metadata={"description": "Of a rule in text: the character that is meant, counted from 0."})
 
 
 class ProblemSchema(AnswerSchema):

@@ -30,7 +30,11 @@ class Customers:
 
     def find_synced(self, db: Connection, lines: Sequence[Line], keys: Sequence[ExternalKey | None]) -> Sequence[tuple[Done, bytes] | None]:
         found = service.find_synced(db, keys={key for key in keys if key is not None})
-        return [None if key is None else found.get(key) for key in keys]
+        known = (None if key is None else found.get(key) for key in keys)
+        return [
+            None if one is None else (one.done, service.digest_under(one.edition, one.digest, line.data or {}))
+            for one, line in zip(known, lines, strict=True)
+        ]
 
     def item(self, line: Line, digest: bytes) -> Item | KehuError:
         return items.of_line(line.data or {}, source=self._source, match=self._match, digest=digest)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Connection, Text, Uuid, any_, bindparam, cast, select, text
 
+from app.attributes.models import AttributeEdition
 from app.core.syncing import ExternalKey
 from app.customers import queries
 from app.customers.models import Customer
@@ -26,7 +27,9 @@ _BY_IDS = select(*queries.COLUMNS).where(Customer.id == any_(_IDS))
 # In one order, so that two who lock the same rows wait for each other and not in a circle.
 _LOCKED = _BY_IDS.order_by(Customer.id).with_for_update()
 _LOCK = select(Customer.id, Customer.version, Customer.xid).where(Customer.id == any_(_IDS)).order_by(Customer.id).with_for_update()
-_SYNCED = select(Customer.id, Customer.version, Customer.synced_digest).where(Customer.id == any_(_IDS), Customer.deleted_at.is_(None))
+_SYNCED = select(
+    Customer.id, Customer.version, Customer.synced_digest, select(AttributeEdition.edition).scalar_subquery().label("edition")
+).where(Customer.id == any_(_IDS), Customer.deleted_at.is_(None))
 
 _SENT_KEYS = "json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text)"
 # Key by key through the index, which a plan that was made while the table was small would not do.
@@ -71,10 +74,11 @@ def lock_versions(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int
     return {row.id: (row.version, row.xid) for row in db.execute(_LOCK, {"ids": _array(ids)})} if ids else {}
 
 
-def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, bytes]]:
-    """`(version, digest)` of those, not deleted, that are as one line of an import left them."""
+def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, bytes, UUID | None]]:
+    """`(version, digest, edition)` of those, not deleted, that are as one line of an import left them; the edition is that of the
+    attributes' definitions now."""
     found = db.execute(_SYNCED, {"ids": _array(ids)}) if ids else ()
-    return {row.id: (row.version, bytes(row.synced_digest)) for row in found if row.synced_digest is not None}
+    return {row.id: (row.version, bytes(row.synced_digest), row.edition) for row in found if row.synced_digest is not None}
 
 
 def list_ids_by_key(db: Connection, keys: Collection[ExternalKey]) -> dict[ExternalKey, UUID]:

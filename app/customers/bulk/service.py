@@ -40,6 +40,17 @@ class Item:
     data_pointer: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A customer who is as one line of an import has left it."""
+
+    done: Done
+    # Of that line, under the definitions that it was checked against.
+    digest: bytes
+    # Of the attributes' definitions now.
+    edition: UUID | None
+
+
 def look_up(db: Connection, *, wanted: Sequence[UUID | ExternalKey]) -> list[CustomerRecord | None]:
     """The customers that are meant, in the order asked for; None where there is none, or it is deleted."""
     ids = queries.list_ids_by_key(db, {one for one in wanted if isinstance(one, ExternalKey)})
@@ -49,16 +60,26 @@ def look_up(db: Connection, *, wanted: Sequence[UUID | ExternalKey]) -> list[Cus
     return [record if record is not None and record.deleted_at is None else None for record in records]
 
 
-def find_synced(db: Connection, *, keys: Collection[ExternalKey]) -> dict[ExternalKey, tuple[Done, bytes]]:
-    """Those whose customer is as one line of an import has left it, and that line's digest: the same line would not change it."""
+def find_synced(db: Connection, *, keys: Collection[ExternalKey]) -> dict[ExternalKey, Synced]:
+    """Those whose customer is as one line of an import has left it: the same line, meaning the same, would not change it."""
     ids = queries.list_ids_by_key(db, keys)
     synced = queries.list_synced(db, set(ids.values()))
     found = {}
     for key, customer_id in ids.items():
         if customer_id in synced:
-            version, digest = synced[customer_id]
-            found[key] = (Done(Outcome.UNCHANGED, customer_id, version), digest)
+            version, digest, edition = synced[customer_id]
+            found[key] = Synced(Done(Outcome.UNCHANGED, customer_id, version), digest, edition)
     return found
+
+
+def digest_under(edition: UUID | None, digest: bytes, data: Mapping[str, Any]) -> bytes:
+    """The digest of a line with `data` under an edition of the attributes' definitions, and from that the line's own again.
+
+    A line that speaks of attributes means the same only where they are defined as before.
+    """
+    if edition is None or "attributes" not in data:
+        return digest
+    return bytes(one ^ other for one, other in zip(digest, edition.bytes, strict=True))
 
 
 def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], restore: bool) -> Sequence[Result]:
@@ -113,7 +134,7 @@ def _decide(book: Together, item: Item, restore: bool) -> Done:
             match=item.match,
         )
         if item.digest is not None and _is_made_by(synced, item):
-            book.note_digest(synced.record.id, item.digest)
+            book.note_digest(synced.record.id, digest_under(book.definitions.edition, item.digest, item.data))
         return Done(synced.outcome, synced.record.id, synced.record.version)
     if item.customer_id is None:
         item.precondition.check_absent()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any
 from uuid import UUID
 
+from app.attributes import held
+from app.attributes.definition import Definitions
 from app.changes import log
 from app.changes.log import Change
 from app.core.caller import Caller
@@ -76,6 +79,10 @@ class Together:
         # Of a customer that one line of an import alone has made what it is.
         self._digests: dict[UUID, bytes] = {}
         self._prepared: _Prepared | None = None
+
+    @cached_property
+    def definitions(self) -> Definitions:
+        return held.definitions(self.unit)
 
     def find(self, customer_id: UUID) -> CustomerRecord | None:
         if customer_id not in self._records:
