@@ -16,7 +16,7 @@ from app.web.problems import HttpProblem
 from app.web.streams import csv_header
 from app.web.streams.columns import Columns
 from app.web.streams.csv_header import Header
-from app.web.streams.lines import Line
+from app.web.streams.lines import Broken, Line
 from app.web.streams.ndjson import too_long
 from app.web.streams.safe_cells import unguarded
 from app.web.streams.splitting import Splitter
@@ -62,11 +62,13 @@ class CsvParser:
         return self._taken(self._splitter.feed(piece), number)
 
     def finish(self) -> list[Line]:
-        """Raises Invalid for the header, or where there is none."""
+        """Raises Invalid for the header, or where there is none; Broken where a record that is too long has no end."""
         number = self._splitter.number
         lines = self._taken(self._splitter.finish(), number)
         if self._header is None:
             csv_header.parse(b"", self._columns)
+        if self._is_skipping:
+            raise Broken(HttpProblem(HTTPStatus.BAD_REQUEST, "quote_not_closed"))
         if self._open:
             self._give_up(lines)
         return lines

@@ -131,6 +131,7 @@ def create_app(*, threads: int = 4, stream_timeout: float = 30.0) -> Flask:
         keys=None,  # type: ignore[arg-type]  # as above
         waiters=threading.Semaphore(1),
         streams=threading.Semaphore(max(1, threads // 2)),
+        catalogues={},
     )
     edge.install(app)
     problems.install(app)

@@ -260,7 +260,8 @@ class TestEnding:
 
         assert results[-1]["problem"]["code"] == "gzip_damaged"
         assert 0 < summary["created"] < 5000
-        assert results[-1]["line"] == summary["read"] + 1
+        # What came before may be wrong as well.
+        assert results[-1]["line"] == 1
         upload.close()
 
     def test_where_the_database_goes_away_a_client_that_sends_first_is_told(self, server: LiveServer) -> None:
