@@ -162,7 +162,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "quote_not_closed": (
         "Quotation mark not closed",
-        "A quotation mark in the record of line {line} is never closed, so nothing behind it could be read. Mend it; send again from there.",
+        "A quotation mark in the record of line {line} is never closed: nothing behind it could be read. Mend it; send again from there.",
     ),
     "malformed_line": ("Malformed line", "The line cannot be taken: {reason}."),
     "internal": ("Internal error", "Something is wrong on our side; the log holds it under this request_id."),
