@@ -134,10 +134,10 @@ class TestGate:
         offered: dict[str, set[str]] = {}
         for one in features():
             offered.setdefault(one.values[0].address, set()).add(one.values[0].method.upper())
-        # To any other method `self`, `batch` and the like are ids like any other.
+        # To any other method `self` is an id like any other.
         for address in offered:
             parent, _, name = address.rpartition("/")
-            if name != NOBODY:
+            if name == "self":
                 offered[address] = offered[address] | offered.get(f"{parent}/{NOBODY}", set())
 
         for address, methods in offered.items():
