@@ -86,5 +86,8 @@ class SyncImportQuerySchema(ImportQuerySchema):
         "true",
         "false",
         load_default="false",
-        metadata={"default": "false", "description": "`true`: say what would become of each line, and write nothing."},
+        metadata={
+            "default": "false",
+            "description": "`true`: say what would become of each line, and write nothing; a line sees those of its own thousand.",
+        },
     )
