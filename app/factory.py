@@ -16,6 +16,7 @@ from app.changes import routes as changes
 from app.changes.positions import Positions
 from app.config import Config
 from app.contact_history import routes as contact_history
+from app.contact_history import windows
 from app.contact_history.bulk import routes as contact_history_in_bulk
 from app.core import logs
 from app.customers import catalogue as customer_names
@@ -62,7 +63,7 @@ def create_app(config: Config) -> Flask:
         positions=Positions(config.secret_key),
         cursors=Cursors(config.secret_key),
         keys=KeyStore(database),
-        catalogues={"customers": Catalogue.of([builtins.ENTRIES, customer_names.entries(), _ATTRIBUTES])},
+        catalogues={"customers": Catalogue.of([builtins.ENTRIES, customer_names.entries(), windows.ENTRIES, _ATTRIBUTES])},
         waiters=threading.Semaphore(config.threads // 4),
         streams=threading.Semaphore(config.streams),
     )

@@ -12,6 +12,7 @@ import app.changes.models
 import app.contact_history.models
 import app.customers.models
 import app.idempotency.models
+import app.segments.models
 import app.tokens.models  # noqa: F401  each import puts its tables into the metadata
 from app.db.base import Base
 

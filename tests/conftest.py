@@ -20,8 +20,8 @@ from tests.live import LiveServer
 
 SECRET_KEY = "a key that only the tests sign with, of 32 characters or more"
 # What customers leave behind; tokens aside, with which a test goes on.
-DATA_TABLES = "contact_history, contact_history_keys, customers, customer_keys, events, idempotency_keys"
-TABLES = f"{DATA_TABLES}, attribute_edition, attributes, tokens"
+DATA_TABLES = "contact_history, contact_history_keys, customers, customer_keys, events, idempotency_keys, segment_members"
+TABLES = f"{DATA_TABLES}, segments, segment_states, segment_counts, attribute_edition, attributes, tokens"
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +93,7 @@ def app(session_app: Flask, config: Config) -> Flask:
     with session_app.extensions["kehu"].database.engine.connect() as connection:
         connection.execute(text(f"TRUNCATE {TABLES}"))
         connection.execute(text("UPDATE feed_epoch SET epoch = 1"))
+        connection.execute(text("UPDATE segment_lanes SET evaluated_at = NULL"))
     return session_app
 
 

@@ -11,7 +11,13 @@ _READ = text("SELECT epoch, system_identifier, (SELECT system_identifier::text F
 _BEGIN = text("UPDATE feed_epoch SET epoch = epoch + 1, system_identifier = (SELECT system_identifier::text FROM pg_control_system())")
 _ADOPT = text("UPDATE feed_epoch SET system_identifier = (SELECT system_identifier::text FROM pg_control_system())")
 # The fence and the feed compare ids of this server's transactions, and these are another one's.
-_FORGET = tuple(text(f"UPDATE {table} SET xid = '0' WHERE xid <> '0'") for table in ("events", "customers", "contact_history"))
+_VERSIONED = ("events", "customers", "contact_history", "segments", "segment_states")
+_FORGET = (
+    *(text(f"UPDATE {table} SET xid = '0' WHERE xid <> '0'") for table in _VERSIONED),
+    # The worker begins behind all that is there, and looks at every customer anew.
+    text("UPDATE segment_lanes SET xid = '0', event_id = coalesce((SELECT max(id) FROM events), 0), evaluated_at = NULL, fence = '0'"),
+    text("UPDATE segment_states SET wanted = wanted + 1"),
+)
 _IS_AHEAD = text("SELECT coalesce((SELECT xid FROM events ORDER BY xid DESC LIMIT 1) >= pg_snapshot_xmax(pg_current_snapshot()), false)")
 
 

@@ -29,6 +29,8 @@ class Change:
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     changed: tuple[str, ...]
+    # Whose it is, where it is a customer's.
+    customer_id: UUID | None = None
 
 
 _EVENTS = table_of(Event)
@@ -41,19 +43,19 @@ _BETWEEN = "\x1e"
 _APPEND = text(
     """
     WITH written AS (
-        INSERT INTO events (event_id, type, subject, actor, request_id, time, data)
-        SELECT CAST(event_id AS uuid), type, subject, :actor, :request_id, :time, CAST(data AS jsonb)
+        INSERT INTO events (event_id, type, subject, customer_id, actor, request_id, time, data)
+        SELECT CAST(event_id AS uuid), type, subject, CAST(customer_id AS uuid), :actor, :request_id, :time, CAST(data AS jsonb)
         FROM unnest(
             string_to_array(:event_ids, chr(30)), string_to_array(:types, chr(30)), string_to_array(:subjects, chr(30)),
-            string_to_array(:data, chr(30))
-        ) WITH ORDINALITY AS sent (event_id, type, subject, data, n)
+            string_to_array(:customer_ids, chr(30), ''), string_to_array(:data, chr(30))
+        ) WITH ORDINALITY AS sent (event_id, type, subject, customer_id, data, n)
         ORDER BY n
         RETURNING id
     )
     SELECT (SELECT epoch FROM feed_epoch), max(id) FROM written
     """
 ).bindparams(bindparam("actor", type_=_EVENTS.c.actor.type), bindparam("time", type_=_EVENTS.c.time.type))
-_COLUMNS = ("event_id", "type", "subject", "actor", "request_id", "time", "data")
+_COLUMNS = ("event_id", "type", "subject", "customer_id", "actor", "request_id", "time", "data")
 
 
 def append(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> None:
@@ -68,6 +70,7 @@ def written(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> Mapp
         "event_ids": _BETWEEN.join(map(str, new_ids(len(changes)))),
         "types": _BETWEEN.join([change.type for change in changes]),
         "subjects": _BETWEEN.join([change.subject for change in changes]),
+        "customer_ids": _BETWEEN.join([str(change.customer_id or "") for change in changes]),
         "data": _BETWEEN.join([to_json(_data(change)) for change in changes]),
         "actor": caller.actor,
         "request_id": caller.request_id,
@@ -110,6 +113,7 @@ def _row(unit: UnitOfWork, caller: Caller, change: Change) -> dict[str, Any]:
         "event_id": new_id(),
         "type": change.type,
         "subject": change.subject,
+        "customer_id": change.customer_id,
         "actor": caller.actor,
         "request_id": caller.request_id,
         "time": unit.now,

@@ -29,6 +29,8 @@ class Event(Base):
     event_id: Mapped[UUID]
     type: Mapped[str] = mapped_column(Text)
     subject: Mapped[str] = mapped_column(Text)
+    # Whose event it is, where it is a customer's: his own, and those of his interactions and memberships.
+    customer_id: Mapped[UUID | None]
     actor: Mapped[dict[str, Any]] = mapped_column(JSONB)
     request_id: Mapped[str] = mapped_column(Text)
     time: Mapped[datetime] = mapped_column(Timestamp)

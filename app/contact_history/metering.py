@@ -78,4 +78,4 @@ def told(customer: Metered, after: Metrics) -> Change:
     """The event of a customer whose metrics change to `after`."""
     now = {"metrics": metrics.values_of(after), "version": customer.version, "metrics_version": customer.metrics_version + 1}
     was = {"metrics": metrics.values_of(customer.metrics)}
-    return Change("customer.metrics_changed", subject_of("customers", customer.id), was, now, ("metrics",))
+    return Change("customer.metrics_changed", subject_of("customers", customer.id), was, now, ("metrics",), customer.id)

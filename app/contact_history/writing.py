@@ -38,7 +38,7 @@ def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer:
         xid=unit.xid,
     )
     told = dict(zip(TOLD, _TOLD_VALUES(record), strict=True))
-    book.insert(record, Change("contact_history.created", subject(record.id), None, told, TOLD), own=own)
+    book.insert(record, Change("contact_history.created", subject(record.id), None, told, TOLD, customer_id), own=own)
     return record
 
 
@@ -67,7 +67,7 @@ def change(book: Book, *, before: EntryRecord, changed: Mapping[str, Any], point
             _check_living(held, customer_id, pointer)
     told = {name: getattr(after, name) for name in (*changed, "version", "updated_at")}
     was = {name: getattr(before, name) for name in changed}
-    book.update(before, after, Change(_type_of(before, after), subject(before.id), was, told, tuple(changed)))
+    book.update(before, after, Change(_type_of(before, after), subject(before.id), was, told, tuple(changed), after.customer_id))
     return after
 
 

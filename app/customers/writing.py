@@ -48,7 +48,7 @@ def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = Non
         xid=unit.xid,
     )
     told = dict(zip(TOLD, _TOLD_VALUES(record), strict=True))
-    book.insert(record, Change("customer.created", subject(customer_id), None, told, TOLD), own=own)
+    book.insert(record, Change("customer.created", subject(customer_id), None, told, TOLD, customer_id), own=own)
     return record
 
 
@@ -105,5 +105,5 @@ def _write(book: Book, kind: str, before: CustomerRecord, changed: Mapping[str, 
     )
     told = {name: getattr(after, name) for name in (*changed, "version", "updated_at")}
     was = {name: getattr(before, name) for name in changed}
-    book.update(before, after, Change(kind, subject(before.id), was, told, tuple(changed)), own=own)
+    book.update(before, after, Change(kind, subject(before.id), was, told, tuple(changed), before.id), own=own)
     return after

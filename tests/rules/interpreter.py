@@ -1,4 +1,8 @@
-"""What a rule means, written down a second time, slowly and without SQL: over a customer as a dictionary of its columns."""
+"""What a rule means, written down a second time, slowly and without SQL.
+
+A row is a customer as a dictionary of its columns and of `entries`, its interactions, each a dictionary of its own columns; for rules
+about interactions it is such a dictionary itself.
+"""
 
 from __future__ import annotations
 
@@ -94,6 +98,14 @@ def _value(node: Any, row: Row, now: datetime) -> Any:
             day = _value(one, row, now)
             day = day.astimezone(UTC) if isinstance(day, datetime) else day
             return None if day is None else getattr(day, part)
+        case tree.Call(
+            function=("contact_count" | "order_total") as function, arguments=(tree.Text(value=wanted), tree.Number(value=days))
+        ):
+            recent = [one for one in row["entries"] if one["deleted_at"] is None and one["occurred_at"] > now - timedelta(days=int(days))]
+            if function == "contact_count":
+                return sum(one["kind"] == wanted for one in recent)
+            orders = [one for one in recent if one["kind"] == "order" and one["currency"] == wanted and one["amount"] is not None]
+            return sum((Decimal(one["amount"]) for one in orders), Decimal(0))
     return node.value
 
 

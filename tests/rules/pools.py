@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from app.rules import tree
 from app.rules.literals import text_literal
 from app.rules.types import Type
-
-NOW = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)
+from tests.rules.histories import CURRENCIES, DAYS, KINDS, MOMENTS, entries_of, metrics_of
 
 TEXTS = [
     "CN",
@@ -38,18 +37,6 @@ TEXTS = [
 EMAILS = ["Info@oasis.example", "info@oasis.example", "a.b@x.example", "Ünal@x.example", "ünal@x.example"]
 IDS = [UUID(int=number << 80 | 7 << 76 | 2 << 62) for number in range(1, 5)]
 DATES = [date(1984, 2, 29), date(1984, 3, 1), date(2000, 12, 31), date(1, 1, 1), date(9999, 12, 31)]
-MOMENTS = [
-    NOW,
-    NOW - timedelta(microseconds=1),
-    NOW + timedelta(microseconds=1),
-    NOW - timedelta(days=1),
-    NOW - timedelta(days=30),
-    NOW - timedelta(days=30, microseconds=1),
-    NOW - timedelta(days=29, hours=23),
-    NOW + timedelta(hours=1),
-    NOW + timedelta(days=2),
-    datetime(1, 1, 1, tzinfo=UTC),
-]
 WHOLES = [0, 1, 2, 3, 29, 30, 31, -1, 2**31, 2**63, 10**30]
 NUMBERS: list[int | Decimal] = [
     *WHOLES,
@@ -59,7 +46,6 @@ NUMBERS: list[int | Decimal] = [
     Decimal("9007199254740993.1"),
     Decimal("30.000001"),
 ]
-AMOUNTS = ["0", "0.10", "2.50", "30", "-0.5", "9007199254740993.1"]
 
 STRINGS = ("display_name", "country", "owner", "phone", "lifecycle_stage", "external_ids.shop", "external_ids.my-shop")
 NAMES: dict[Type, tuple[str, ...]] = {
@@ -83,7 +69,7 @@ class Population(list[dict[str, Any]]):
 
 
 def rows(count: int, *, seed: int = 1) -> Population:
-    """Customers as their columns are written, many of them with nothing in many of these."""
+    """Customers as their columns are written, many of them with nothing in many of these, and their interactions as `entries`."""
     dice = random.Random(seed)
 
     def some(pool: list[Any]) -> Any:
@@ -92,9 +78,11 @@ def rows(count: int, *, seed: int = 1) -> Population:
     def few(pool: list[Any]) -> list[Any]:
         return dice.sample(pool, dice.choice((0, 0, 1, 2)))
 
-    return Population(
-        {
-            "id": UUID(int=number + 1 << 80 | 7 << 76 | 2 << 62),
+    def one(number: int) -> dict[str, Any]:
+        customer_id = UUID(int=number + 1 << 80 | 7 << 76 | 2 << 62)
+        entries = entries_of(customer_id, dice, TEXTS)
+        return {
+            "id": customer_id,
             "kind": dice.choice(("person", "organization")),
             "status": dice.choice(("active", "inactive", "blocked")),
             "display_name": some(_stored(TEXTS)),
@@ -111,16 +99,13 @@ def rows(count: int, *, seed: int = 1) -> Population:
             "tags": few(_stored(TEXTS)),
             "external_ids": _external_ids(number),
             "source_updated_at": some(MOMENTS),
-            "contact_count": dice.choice(WHOLES[:7]),
-            "order_count": dice.choice(WHOLES[:7]),
-            "order_total": {currency: dice.choice(AMOUNTS) for currency in few(["CNY", "USD"])},
-            "last_order_at": some(MOMENTS),
-            "last_inbound_at": some(MOMENTS),
             "version": dice.choice((1, 2, 3)),
             "created_at": dice.choice(MOMENTS),
+            "entries": entries,
+            **metrics_of(entries),
         }
-        for number in range(count)
-    )
+
+    return Population(one(number) for number in range(count))
 
 
 def _external_ids(number: int) -> dict[str, str]:
@@ -161,12 +146,19 @@ def _call(function: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrateg
     return st.tuples(*arguments).map(lambda found: tree.Call(0, function, found))
 
 
+def _windowed(function: str, wanted: tuple[str, ...]) -> st.SearchStrategy[tree.Call]:
+    days = st.sampled_from(DAYS).map(lambda value: tree.Number(0, value))
+    return _call(function, text_nodes([*wanted]), days)
+
+
 def scalars(kind: Type) -> st.SearchStrategy[Any]:
     """Names and functions of one type, so that what is compared is never only literals."""
     if kind is Type.NUMBER:
         moments = st.one_of(names(Type.TIMESTAMP), _call("now"))
         of_day = st.sampled_from(("month", "day")).flatmap(lambda function: _call(function, st.one_of(names(Type.DATE), moments)))
-        return st.one_of(names(kind), _call("days_since", moments), of_day)
+        return st.one_of(
+            names(kind), _call("days_since", moments), of_day, _windowed("contact_count", KINDS), _windowed("order_total", CURRENCIES)
+        )
     return st.one_of(names(kind), _call("now")) if kind is Type.TIMESTAMP else names(kind)
 
 

@@ -22,7 +22,7 @@ from app.rules.catalogue import Catalogue, Entries, Evaluation, Function, Parame
 from app.rules.errors import RuleError
 from app.rules.types import Type
 from tests.builders import database, insert_customers
-from tests.rules.pools import NOW
+from tests.rules.histories import NOW
 
 CALLS = Table("calls", MetaData(), Column("customer_id", Uuid), Column("channel", Text))
 _COUNT = func.count()

@@ -11,6 +11,7 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Connection, select, text
 
+from app.contact_history import windows
 from app.customers import catalogue as customers
 from app.customers.models import Customer
 from app.rules import builtins, checking, compiling, tree
@@ -19,10 +20,11 @@ from app.rules.catalogue import Catalogue
 from tests.builders import database, insert_customers
 from tests.conftest import TABLES
 from tests.rules import interpreter, pools
+from tests.rules.histories import NOW, insert_entries
 from tests.rules.pools import Population
 
 EXAMPLES = int(os.environ.get("KEHU_TEST_RULES", "500"))
-CATALOGUE = Catalogue.of([builtins.ENTRIES, customers.entries()])
+CATALOGUE = Catalogue.of([builtins.ENTRIES, customers.entries(), windows.ENTRIES])
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,8 @@ def rows(session_app: Flask) -> Population:
     with database(session_app) as connection:
         connection.execute(text(f"TRUNCATE {TABLES}"))
     made = pools.rows(60)
-    insert_customers(session_app, made)
+    insert_customers(session_app, ({name: value for name, value in row.items() if name != "entries"} for row in made))
+    insert_entries(session_app, (entry for row in made for entry in row["entries"]))
     return made
 
 
@@ -43,12 +46,12 @@ def db(session_app: Flask) -> Iterator[Connection]:
 
 def found(db: Connection, rule: tree.Condition) -> set[Any]:
     """The ids that the SQL of `rule` finds."""
-    condition = compiling.compile_rule(checking.check(rule, CATALOGUE), now=pools.NOW)
+    condition = compiling.compile_rule(checking.check(rule, CATALOGUE), now=NOW)
     return set(db.execute(select(Customer.id).where(condition)).scalars())
 
 
 def expected(rows: Population, rule: tree.Condition) -> set[Any]:
-    return {row["id"] for row in rows if interpreter.matches(rule, row, now=pools.NOW)}
+    return {row["id"] for row in rows if interpreter.matches(rule, row, now=NOW)}
 
 
 class TestAgreement:
@@ -121,7 +124,7 @@ class TestParameters:
     @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
     @given(rule=pools.rules())
     def test_no_value_of_the_rule_is_part_of_the_sql(self, rule: tree.Condition) -> None:
-        condition = compiling.compile_rule(checking.check(rule, CATALOGUE), now=pools.NOW)
+        condition = compiling.compile_rule(checking.check(rule, CATALOGUE), now=NOW)
 
         sql = str(select(Customer.id).where(condition))
 

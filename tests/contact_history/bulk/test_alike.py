@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.builders import LONG_AGO, execute, insert_customers, rows
 from tests.client import Api
+from tests.conftest import DATA_TABLES
 from tests.contact_history.bulk.calls import batch, check_metrics, load
 
 # KEHU_TEST_EXAMPLES=2000 for the long run.
@@ -137,7 +138,7 @@ def _told(status: int, document: Any) -> tuple[int, Any]:
 def run(api: Api, items: Sequence[dict[str, Any]], write: Callable[[Sequence[dict[str, Any]]], Any]) -> tuple[Any, Any]:
     """What `write` is answered over the seeds alone, and what is there afterwards."""
     app = api.app
-    execute(app, "TRUNCATE contact_history, contact_history_keys, customers, customer_keys, events, idempotency_keys")
+    execute(app, f"TRUNCATE {DATA_TABLES}")
     insert_customers(app, SEEDED)
     seeds = [api.put(f"/v1/contact-history/by/shop/{entry['external_id']}", entry).json["id"] for entry in ENTRIES]
     execute(app, "TRUNCATE events")

@@ -1,0 +1,111 @@
+"""Functions of the contact history that rules about customers may call: what a customer's interactions of the last days come to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Numeric, Select, func, literal, select
+
+from app.contact_history.metrics import ORDER
+from app.contact_history.models import ContactHistoryEntry
+from app.core import codes, limits
+from app.core.faults import Fault
+from app.customers.models import Customer
+from app.db.base import table_of
+from app.db.columns import Timestamp
+from app.rules import aggregates
+from app.rules.catalogue import Compare, Entries, Evaluation, Expression, Function, Parameter, Test, Value
+from app.rules.types import Type
+
+# Any: rows of any shape.
+
+_CUSTOMERS = table_of(Customer)
+_ENTRIES = table_of(ContactHistoryEntry)
+
+_KIND = re.compile(r"[a-z0-9_]{1,64}\Z")
+
+# The interactions that count: by what the function is asked for, in so many days.
+_Counted = Callable[[Evaluation, str, int], Select[Any]]
+
+
+def _recent(evaluation: Evaluation, days: int) -> Select[Any]:
+    """Without an end: what is answered counts at once, though its time may lie a little ahead."""
+    since = literal(evaluation.now - timedelta(days=days), Timestamp)
+    return select(_ENTRIES).where(_ENTRIES.c.deleted_at.is_(None), _ENTRIES.c.occurred_at > since)
+
+
+def _of_kind(evaluation: Evaluation, kind: str, days: int) -> Select[Any]:
+    return _recent(evaluation, days).where(_ENTRIES.c.kind == kind)
+
+
+def _orders_in(evaluation: Evaluation, currency: str, days: int) -> Select[Any]:
+    # With an amount, so that no sum is NULL.
+    return _of_kind(evaluation, ORDER, days).where(_ENTRIES.c.currency == currency, _ENTRIES.c.amount.is_not(None))
+
+
+def _value(counted: _Counted, aggregate: Expression) -> Value:
+    def value(evaluation: Evaluation, /, *arguments: Any) -> Expression:
+        of_one = counted(evaluation, *arguments).where(_ENTRIES.c.customer_id == _CUSTOMERS.c.id)
+        return func.coalesce(of_one.with_only_columns(aggregate).correlate(_CUSTOMERS).scalar_subquery(), 0)
+
+    return value
+
+
+def _compare(counted: _Counted, aggregate: Expression) -> Compare:
+    def compare(evaluation: Evaluation, test: Test, /, *arguments: Any) -> ColumnElement[bool]:
+        entries = counted(evaluation, *arguments)
+        return aggregates.compared(_CUSTOMERS.c.id, entries=entries, key=_ENTRIES.c.customer_id, aggregate=aggregate, test=test)
+
+    return compare
+
+
+def _check_kind(kind: str) -> None:
+    if not _KIND.match(kind):
+        raise Fault("wrong_shape", "A kind is 1 to 64 of a-z, 0-9 and _.")
+
+
+def _check_currency(currency: str) -> None:
+    if not codes.is_currency(currency):
+        meant = currency.upper()
+        hint = f" Did you mean `{meant}`?" if codes.is_currency(meant) else ""
+        raise Fault("unknown_currency", f"This is no ISO 4217 currency code.{hint}")
+
+
+def _check_days(days: int) -> None:
+    if not 1 <= days <= limits.RULE_DAYS_MAX:
+        raise Fault("out_of_range", f"This has to be 1 to {limits.RULE_DAYS_MAX} days.")
+
+
+_DAYS = Parameter(name="days", types=(Type.INTEGER,), literal=True, check=_check_days)
+
+_COUNT: Expression = func.count()
+# Exact, as the column is; its own type would make text of it.
+_SUM: Expression = func.sum(_ENTRIES.c.amount, type_=Numeric())
+
+ENTRIES = Entries(
+    functions=(
+        Function(
+            name="contact_count",
+            parameters=(Parameter(name="kind", types=(Type.STRING,), literal=True, check=_check_kind), _DAYS),
+            result=Type.INTEGER,
+            meaning="How many interactions of the kind there were in the last days of 24 hours.",
+            value=_value(_of_kind, _COUNT),
+            compare=_compare(_of_kind, _COUNT),
+            nullable=False,
+            uses_time=True,
+        ),
+        Function(
+            name="order_total",
+            parameters=(Parameter(name="currency", types=(Type.STRING,), literal=True, check=_check_currency), _DAYS),
+            result=Type.NUMBER,
+            meaning="What the orders in the currency of the last days of 24 hours add up to; 0 where there is none.",
+            value=_value(_orders_in, _SUM),
+            compare=_compare(_orders_in, _SUM),
+            nullable=False,
+            uses_time=True,
+        ),
+    )
+)
