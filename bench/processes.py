@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -21,8 +22,6 @@ from app.tokens import service as tokens
 from bench.data.store import SECRET, Store
 
 _ROOT = Path(__file__).resolve().parents[1]
-SERVICE_PORT = 8791
-FLOOR_PORT = 8792
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,15 @@ class Process:
 
 
 @contextmanager
-def service(store: Store, *, workers: int = 2, port: int = SERVICE_PORT) -> Iterator[Process]:
-    with _running("wsgi:app", store, {"KEHU_WORKERS": str(workers)}, port, ready="/readyz") as process:
+def service(store: Store, *, workers: int = 2) -> Iterator[Process]:
+    with _running("wsgi:app", store, {"KEHU_WORKERS": str(workers)}, ready="/readyz") as process:
         yield process
 
 
 @contextmanager
-def floor(store: Store, name: str, *, workers: int = 2, port: int = FLOOR_PORT) -> Iterator[Process]:
+def floor(store: Store, name: str, *, workers: int = 2) -> Iterator[Process]:
     environment = {"KEHU_WORKERS": str(workers), "KEHU_BENCH_FLOOR": name, "KEHU_BENCH_URL": store.plain}
-    with _running("bench.floors.served:app", store, environment, port, ready="/") as process:
+    with _running("bench.floors.served:app", store, environment, ready="/") as process:
         yield process
 
 
@@ -66,7 +65,8 @@ def token(store: Store) -> str:
 
 
 @contextmanager
-def _running(app: str, store: Store, environment: Mapping[str, str], port: int, *, ready: str) -> Iterator[Process]:
+def _running(app: str, store: Store, environment: Mapping[str, str], *, ready: str) -> Iterator[Process]:
+    port = _free_port()
     settings = {"KEHU_DATABASE_URL": store.url, "KEHU_SECRET_KEY": SECRET, "KEHU_BIND": f"127.0.0.1:{port}", **environment}
     log = store.home / f"gunicorn-{port}.log"
     with log.open("wb") as out:
@@ -83,6 +83,13 @@ def _running(app: str, store: Store, environment: Mapping[str, str], port: int, 
     finally:
         child.terminate()
         child.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 def _wait_until_ready(url: str, child: subprocess.Popen[bytes], log: Path) -> None:

@@ -29,7 +29,8 @@ _ZONES = {
     **{"CN": "Asia/Shanghai", "HK": "Asia/Hong_Kong", "SG": "Asia/Singapore", "TW": "Asia/Taipei", "US": "America/Chicago"},
     **{"DE": "Europe/Berlin", "GB": "Europe/London", "FR": "Europe/Paris", "JP": "Asia/Tokyo", "BR": "America/Sao_Paulo"},
 }
-_CALLING = {"CN": "86138", "HK": "8525", "SG": "658", "TW": "8869", "US": "1312", "DE": "4930", "GB": "4420", "FR": "336", "JP": "8190"}
+# Eight digits follow.
+_CALLING = {"CN": "86138", "HK": "852", "SG": "65", "TW": "8869", "US": "131", "DE": "4930", "GB": "4420", "FR": "336", "JP": "8190"}
 _CITIES = {
     "CN": (("上海", "上海市", "南京路"), ("北京", "北京市", "长安街"), ("广州", "广东省", "中山路"), ("成都", "四川省", "人民南路")),
     "DE": (("Berlin", "Berlin", "Kantstraße"), ("Köln", "NRW", "Ringstraße")),
