@@ -15,6 +15,7 @@ from app.changes import epoch, queries
 from app.changes import routes as changes
 from app.changes.positions import Positions
 from app.config import Config
+from app.contact_history import catalogue as entry_names
 from app.contact_history import routes as contact_history
 from app.contact_history import windows
 from app.contact_history.bulk import routes as contact_history_in_bulk
@@ -63,7 +64,10 @@ def create_app(config: Config) -> Flask:
         positions=Positions(config.secret_key),
         cursors=Cursors(config.secret_key),
         keys=KeyStore(database),
-        catalogues={"customers": Catalogue.of([builtins.ENTRIES, customer_names.entries(), windows.ENTRIES, _ATTRIBUTES])},
+        catalogues={
+            "customers": Catalogue.of([builtins.ENTRIES, customer_names.entries(), windows.ENTRIES, _ATTRIBUTES]),
+            "contact_history": Catalogue.of([builtins.ENTRIES, entry_names.entries()]),
+        },
         waiters=threading.Semaphore(config.threads // 4),
         streams=threading.Semaphore(config.streams),
     )

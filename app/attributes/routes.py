@@ -27,10 +27,11 @@ class Names(MethodView):
     def get(self, call: Read, query: dict[str, Any]) -> Answer:
         """List what rules may name
 
-        Every field, metric, custom attribute and function, with its type, its operators and its meaning: what a program needs that lets
-        people build rules.
+        Of customers, or of interactions with `of=contact_history`: every field, metric, custom attribute and function, with its type, its
+        operators and its meaning: what a program needs that lets people build rules.
         """
-        return Answer(dumped={"data": listing.list_names(call.db, runtime().catalogues["customers"]), "next_cursor": None})
+        of = query["of"]
+        return Answer(dumped={"data": listing.list_names(call.db, runtime().catalogues[of], of=of), "next_cursor": None})
 
 
 @blp.route("/<name:attribute>")

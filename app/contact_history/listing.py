@@ -6,7 +6,7 @@ them. Their customer's row does, which the join by its key asks for; both lie on
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ from app.customers.models import Customer
 from app.db import keyset
 from app.db.base import table_of
 from app.db.engines import Snapshot
+from app.rules.narrowing import Narrowing, Ruled, narrowing
 
 # Any: column values of a row.
 
@@ -44,6 +45,7 @@ class EntryFilter:
     occurred_after: datetime | None = None
     occurred_before: datetime | None = None
     deleted: str = "exclude"
+    rule: Narrowing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,12 @@ class EntryOrder:
 
     descending: bool = True
     after: tuple[datetime, UUID] | None = None
+
+
+def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> EntryFilter:
+    """What `query` and a rule narrow a list to. Raises Invalid where the rule is not sound."""
+    told = {name: query[name] for name in EntryFilter.__slots__ if name in query}
+    return EntryFilter(**told, rule=narrowing(db, ruled))
 
 
 def list_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter, order: EntryOrder, count: int) -> Sequence[Row[Any]]:
@@ -119,6 +127,8 @@ def _conditions(narrowed: EntryFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [
         _ENTRIES.c.deleted_at.is_(None) if narrowed.deleted == "exclude" else _ENTRIES.c.deleted_at.is_not(None)
     ]
+    if narrowed.rule is not None:
+        found.append(narrowed.rule.condition)
     if narrowed.q is not None:
         # As the index's own condition says it, or it would not be used.
         found.append(_ENTRIES.c.search_text != literal_column("''"))

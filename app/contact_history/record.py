@@ -9,6 +9,8 @@ from uuid import UUID
 
 from app.core.syncing import ExternalKey
 
+DIRECTIONS = ("inbound", "outbound", "internal")
+
 
 @dataclass(frozen=True, slots=True)
 class EntryRecord:

@@ -15,10 +15,11 @@ from app.contact_history.direct import Direct
 from app.contact_history.listing import EntryFilter, EntryOrder
 from app.contact_history.record import EntryRecord
 from app.core.syncing import Mode, Outcome
-from app.web import dump, external_keys, paging
+from app.web import dump, external_keys, ruled
 from app.web.answers import Answer
 from app.web.api import Blueprint
-from app.web.frame import Read, Write, runtime
+from app.web.frame import Read, Write
+from app.web.ruled import Asked
 
 blp = Blueprint("contact history", __name__, url_prefix="/v1", description="What was said to customers and sold to them")
 
@@ -40,10 +41,11 @@ class Timeline(MethodView):
 
         Newest first by the time at which it happened. What arrives while you page does not disturb the pages.
         """
-        narrowed, order = _narrowed(query), _order(call, query)
-        rows = listing.list_timeline(call.db, customer_id=customer_id, narrowed=narrowed, order=order, count=query["limit"] + 1)
+        asked = ruled.by_query(call, query, of="contact_history")
+        narrowed = listing.narrowed(call.db, query, asked.ruled)
+        rows = listing.list_timeline(call.db, customer_id=customer_id, narrowed=narrowed, order=_order(asked), count=query["limit"] + 1)
         total = listing.count_timeline(call.db, customer_id=customer_id, narrowed=narrowed) if query["count"] else None
-        return _page(call, query, rows, total)
+        return _page(call, asked, narrowed, rows, total)
 
     @blp.writes(
         "append_contact_history",
@@ -76,10 +78,23 @@ class ContactHistory(MethodView):
 
         Newest first by the time at which they happened; those of deleted customers are not among them.
         """
-        narrowed, order, customer_id = _narrowed(query), _order(call, query), query["customer_id"]
-        rows = listing.list_entries(call.db, customer_id=customer_id, narrowed=narrowed, order=order, count=query["limit"] + 1)
-        total = listing.count_entries(call.db, customer_id=customer_id, narrowed=narrowed) if query["count"] else None
-        return _page(call, query, rows, total)
+        return _list(call, ruled.by_query(call, query, of="contact_history"), customer_id=query["customer_id"])
+
+
+@blp.route("/contact-history/search")
+class Search(MethodView):
+    @blp.reads(
+        "search_contact_history",
+        scope="history:read",
+        body=schemas.ContactHistorySearchSchema,
+        answer=schemas.ContactHistoryPageSchema,
+    )
+    def post(self, call: Read, body: dict[str, Any]) -> Answer:
+        """Search interactions of all customers
+
+        The list, asked by a body: `filter` is a rule in CQL2 JSON. For the next page send the same with `cursor`.
+        """
+        return _list(call, ruled.by_body(call, body, of="contact_history"), customer_id=None)
 
 
 @blp.route("/contact-history/<id:entry_id>")
@@ -212,22 +227,19 @@ def _shown(record: EntryRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Answer
     return Answer(record, status=status, tag=record.tag, headers=headers)
 
 
-def _narrowed(query: dict[str, Any]) -> EntryFilter:
-    return EntryFilter(**{name: query[name] for name in EntryFilter.__slots__})
+def _list(call: Read, asked: Asked, *, customer_id: UUID | None) -> Answer:
+    query = asked.query
+    narrowed = listing.narrowed(call.db, query, asked.ruled)
+    rows = listing.list_entries(call.db, customer_id=customer_id, narrowed=narrowed, order=_order(asked), count=query["limit"] + 1)
+    total = listing.count_entries(call.db, customer_id=customer_id, narrowed=narrowed) if query["count"] else None
+    return _page(call, asked, narrowed, rows, total)
 
 
-def _order(call: Read, query: dict[str, Any]) -> EntryOrder:
-    after = runtime().cursors.read(query, call.caller)
-    return EntryOrder(descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
+def _order(asked: Asked) -> EntryOrder:
+    return EntryOrder(descending=asked.query["sort"].startswith("-"), after=asked.after)
 
 
-def _page(call: Read, query: dict[str, Any], rows: Sequence[Row[Any]], total: int | None) -> Answer:
-    return paging.answer(
-        rows,
-        cursors=runtime().cursors,
-        caller=call.caller,
-        query=query,
-        dump=dump.selected(schemas.ContactHistorySchema, query["fields_"]),
-        key=lambda row: (row.occurred_at, row.id),
-        total=total,
-    )
+def _page(call: Read, asked: Asked, narrowed: EntryFilter, rows: Sequence[Row[Any]], total: int | None) -> Answer:
+    chosen = asked.query["fields_"]
+    show = dump.selected(schemas.ContactHistorySchema, None if chosen is None else tuple(dict.fromkeys(["id", *chosen])))
+    return ruled.page(call, asked, rows, rule=narrowed.rule, sort="occurred_at", dump=show, total=total)

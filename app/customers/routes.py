@@ -15,14 +15,13 @@ from app.core.faults import Fault
 from app.core.syncing import Mode, Outcome
 from app.customers import listing, schemas, service, syncing
 from app.customers.direct import Direct
-from app.customers.listing import CustomerOrder, Ruled
+from app.customers.listing import CustomerOrder
 from app.customers.record import CustomerRecord
-from app.rules import printing, reading
-from app.rules.tree import Condition
-from app.web import dump, external_keys, paging
+from app.web import dump, external_keys, paging, ruled
 from app.web.answers import Answer
 from app.web.api import Blueprint
 from app.web.frame import Read, Write, runtime
+from app.web.ruled import Asked
 
 blp = Blueprint("customers", __name__, url_prefix="/v1/customers", description="People and organisations")
 
@@ -44,8 +43,7 @@ class Customers(MethodView):
         A customer that does not change while you page is seen exactly once, however many pages there are. To keep in step with
         changes, follow the change feed instead.
         """
-        rule = reading.parse_text(query["filter"], pointer="query.filter") if query["filter"] is not None else None
-        return _page(call, query, rule, pointer="query.filter")
+        return _page(call, ruled.by_query(call, query, of="customers"))
 
     @blp.writes(
         "create_customer",
@@ -80,8 +78,7 @@ class Search(MethodView):
 
         The list, asked by a body: `filter` is a rule in CQL2 JSON. For the next page send the same with `cursor`.
         """
-        rule = reading.parse_json(body["filter"], pointer="/filter") if body["filter"] is not None else None
-        return _page(call, body, rule, pointer="/filter")
+        return _page(call, ruled.by_body(call, body, of="customers"))
 
 
 @blp.route("/<id:customer_id>")
@@ -225,31 +222,16 @@ class CustomerByKey(MethodView):
         return Answer()
 
 
-def _page(call: Read, query: dict[str, Any], rule: Condition | None, *, pointer: str) -> Answer:
-    """The page of those who match `query` and `rule`, which stood at `pointer` of the input.
-
-    A walk over pages is one evaluation: the cursor carries the moment of the first page.
-    """
-    here = runtime()
-    # Its text, whichever form it was sent in: what the cursor belongs to.
-    query = query | {"filter": None if rule is None else printing.text(rule)}
-    after = here.cursors.read(query, call.caller)
-    ruled = None if rule is None else Ruled(rule, pointer, here.catalogues["customers"], now=after[2] if after else None)
-    narrowed = listing.narrowed(call.db, query, ruled)
-    column = _column(call, query["sort"].removeprefix("-"), pointer=pointer.replace("filter", "sort"))
-    order = CustomerOrder(column=column, descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
+def _page(call: Read, asked: Asked) -> Answer:
+    query = asked.query
+    narrowed = listing.narrowed(call.db, query, asked.ruled)
+    column = _column(call, query["sort"].removeprefix("-"), pointer=f"{asked.prefix}sort")
+    order = CustomerOrder(column=column, descending=query["sort"].startswith("-"), after=asked.after)
     rows = listing.list_customers(call.db, narrowed=narrowed, order=order, count=query["limit"] + 1)
     total = listing.count_customers(call.db, narrowed=narrowed) if query["count"] else None
     chosen = query["fields_"]
-    return paging.answer(
-        rows,
-        cursors=here.cursors,
-        caller=call.caller,
-        query=query,
-        dump=dump.selected(schemas.CustomerSchema, None if chosen is None else tuple(dict.fromkeys(["id", *chosen]))),
-        key=lambda row: (row.sort_value, row.id, narrowed.now),
-        total=total,
-    )
+    show = dump.selected(schemas.CustomerSchema, None if chosen is None else tuple(dict.fromkeys(["id", *chosen])))
+    return ruled.page(call, asked, rows, rule=narrowed.rule, sort="sort_value", dump=show, total=total)
 
 
 def _column(call: Read, sort: str, *, pointer: str) -> Any:

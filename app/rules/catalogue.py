@@ -162,7 +162,7 @@ class Function:
     # Whether what it gives changes by time alone.
     uses_time: bool = False
     turns: Turns | None = None
-    # Of a condition: the rule that a call with these literal arguments stands for, None where it stands for none.
+    # Of a condition: the rule that a call with these literal arguments stands for; None where no time turns it.
     stands_for: Callable[..., Checked | None] | None = None
 
 

@@ -51,10 +51,9 @@ class _Turning:
 
     def _call(self, node: tree.Call) -> Iterator[ColumnElement[bool]]:
         stands_for = self.checked.catalogue.function(node.function).stands_for
-        rule = None if stands_for is None else stands_for(*map(_plain, node.arguments))
-        if rule is None:
+        if stands_for is None:
             yield self._evaluated_twice(node)
-        else:
+        elif (rule := stands_for(*map(_plain, node.arguments))) is not None:
             yield from turned(rule, since=self.since, now=self.now)
 
     def _compared(self, node: tree.Comparison | tree.Between | tree.Like | tree.In) -> Iterator[ColumnElement[bool]]:

@@ -17,7 +17,7 @@ NOBODY = "01890000-0000-7000-8000-000000000000"
 _NOWHERE = {"source": "nowhere", "external_id": "nobody"}
 STREAM = "application/x-ndjson"
 # What asks for so much that it needs a body, and writes nothing.
-_READS_BY_POST = {"look_up_customers", "search_customers"}
+_READS_BY_POST = {"look_up_customers", "search_contact_history", "search_customers"}
 # What takes a thousand things at once.
 _LARGE = {"batch_contact_history", "batch_customers", "look_up_customers"}
 
