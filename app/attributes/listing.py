@@ -1,4 +1,4 @@
-"""Everything that a rule about customers may name, as rows for people and for programs that build rules."""
+"""Everything that a rule may name, as rows for people and for programs that build rules."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from app.rules.types import OPERATORS, Type
 # Any: JSON.
 
 
-def list_names(db: Connection, catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Fields and metrics, then the custom attributes, then functions."""
-    return [*_names(catalogue), *_attributes(db), *_functions(catalogue)]
+def list_names(db: Connection, catalogue: Catalogue, *, of: str) -> list[dict[str, Any]]:
+    """What rules about rows `of` a kind may name: fields and metrics, then custom attributes where they have any, then functions."""
+    attributed = any(isinstance(provider, attributes.AttributeNames) for provider in catalogue.providers)
+    found = [*_names(catalogue), *(_attributes(db) if attributed else ()), *_functions(catalogue)]
+    return [row | {"of": of} for row in found]
 
 
 def _names(catalogue: Catalogue) -> Iterator[dict[str, Any]]:

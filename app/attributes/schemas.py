@@ -12,6 +12,7 @@ from app.web.schemas import AnswerSchema, QuerySchema, Schema
 
 _INDEX_STATES = ("none", "building", "ready")
 _KINDS_OF_NAMES = ("field", "metric", "attribute", "function")
+_ROWS = ("customers", "contact_history")
 _TYPES = tuple(kind.value for kind in Type)
 
 
@@ -62,6 +63,7 @@ class NameSchema(AnswerSchema):
     """What a rule may name."""
 
     name = fields.Parsed(str, metadata={"description": "A part in angle brackets stands for whatever is meant."})
+    of = fields.Choice(*_ROWS, metadata={"description": "Open list. What the rules are about that may name it."})
     kind = fields.Choice(*_KINDS_OF_NAMES)
     type = fields.Choice(*_TYPES, metadata={"description": "Open list. Of a function, what it gives."})
     operators = marshmallow.fields.List(fields.Parsed(str), metadata={"description": "What it can be asked."})
@@ -77,3 +79,5 @@ class NamePageSchema(AnswerSchema):
 
 class NameQuerySchema(QuerySchema):
     """Everything at once."""
+
+    of = fields.Choice(*_ROWS, load_default="customers", metadata={"default": "customers", "description": "What the rules are about."})

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from app.core.syncing import ExternalKey
 
+DIRECTIONS = ("inbound", "outbound", "internal")
+
 
 @dataclass(frozen=True, slots=True)
 class EntryRecord:
@@ -47,6 +49,23 @@ class EntryRecord:
         if self.source is None or self.external_id is None:
             return None
         return ExternalKey(self.source, self.external_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEntry:
+    """What a read of one interaction answers: its JSON, and what decides about it."""
+
+    json: str
+    id: UUID
+    customer_id: UUID
+    version: int
+    deleted_at: datetime | None
+    customer_deleted_at: datetime | None
+
+    @property
+    def tag(self) -> str:
+        """The inside of the ETag."""
+        return str(self.version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from sqlalchemy import Row
 
 from app.contact_history import listing, schemas, service, syncing
 from app.contact_history.direct import Direct
-from app.contact_history.listing import EntryFilter, EntryOrder
+from app.contact_history.listing import EntryFilter, EntryPage
 from app.contact_history.record import EntryRecord
 from app.core.syncing import Mode, Outcome
-from app.web import dump, external_keys, paging
+from app.web import dump, external_keys, ruled
 from app.web.answers import Answer
 from app.web.api import Blueprint
-from app.web.frame import Read, Write, runtime
+from app.web.frame import Read, Write
+from app.web.ruled import Asked
 
 blp = Blueprint("contact history", __name__, url_prefix="/v1", description="What was said to customers and sold to them")
 
@@ -40,10 +41,11 @@ class Timeline(MethodView):
 
         Newest first by the time at which it happened. What arrives while you page does not disturb the pages.
         """
-        narrowed, order = _narrowed(query), _order(call, query)
-        rows = listing.list_timeline(call.db, customer_id=customer_id, narrowed=narrowed, order=order, count=query["limit"] + 1)
+        asked = ruled.by_query(call, query, of="contact_history")
+        narrowed = listing.narrowed(call.db, query, asked.ruled)
+        rows = listing.list_timeline(call.db, customer_id=customer_id, narrowed=narrowed, page=_wanted(asked))
         total = listing.count_timeline(call.db, customer_id=customer_id, narrowed=narrowed) if query["count"] else None
-        return _page(call, query, rows, total)
+        return _page(call, asked, narrowed, rows, total)
 
     @blp.writes(
         "append_contact_history",
@@ -76,10 +78,23 @@ class ContactHistory(MethodView):
 
         Newest first by the time at which they happened; those of deleted customers are not among them.
         """
-        narrowed, order, customer_id = _narrowed(query), _order(call, query), query["customer_id"]
-        rows = listing.list_entries(call.db, customer_id=customer_id, narrowed=narrowed, order=order, count=query["limit"] + 1)
-        total = listing.count_entries(call.db, customer_id=customer_id, narrowed=narrowed) if query["count"] else None
-        return _page(call, query, rows, total)
+        return _list(call, ruled.by_query(call, query, of="contact_history"), customer_id=query["customer_id"])
+
+
+@blp.route("/contact-history/search")
+class Search(MethodView):
+    @blp.reads(
+        "search_contact_history",
+        scope="history:read",
+        body=schemas.ContactHistorySearchSchema,
+        answer=schemas.ContactHistoryPageSchema,
+    )
+    def post(self, call: Read, body: dict[str, Any]) -> Answer:
+        """Search interactions of all customers
+
+        The list, asked by a body: `filter` is a rule in CQL2 JSON. For the next page send the same with `cursor`.
+        """
+        return _list(call, ruled.by_body(call, body, of="contact_history"), customer_id=None)
 
 
 @blp.route("/contact-history/<id:entry_id>")
@@ -87,7 +102,8 @@ class OneEntry(MethodView):
     @blp.reads("get_contact_history_entry", scope="history:read", answer=schemas.ContactHistorySchema, refuses=(404, 410), tagged=True)
     def get(self, call: Read, entry_id: UUID) -> Answer:
         """Show an interaction"""
-        return _shown(service.get(call.db, entry_id=entry_id))
+        found = service.get(call.db, entry_id=entry_id)
+        return Answer(dumped=dump.written(found), tag=found.tag)
 
     @blp.writes(
         "patch_contact_history_entry",
@@ -157,7 +173,8 @@ class EntryByKey(MethodView):
     )
     def get(self, call: Read, source: str, external_id: str) -> Answer:
         """Show the interaction that an external id stands for"""
-        return _shown(syncing.get(call.db, key=external_keys.of_path(source, external_id)))
+        found = syncing.get(call.db, key=external_keys.of_path(source, external_id))
+        return Answer(dumped=dump.written(found), tag=found.tag)
 
     @blp.writes(
         "upsert_contact_history_entry_by_external_id",
@@ -212,22 +229,18 @@ def _shown(record: EntryRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Answer
     return Answer(record, status=status, tag=record.tag, headers=headers)
 
 
-def _narrowed(query: dict[str, Any]) -> EntryFilter:
-    return EntryFilter(**{name: query[name] for name in EntryFilter.__slots__})
+def _list(call: Read, asked: Asked, *, customer_id: UUID | None) -> Answer:
+    query = asked.query
+    narrowed = listing.narrowed(call.db, query, asked.ruled)
+    rows = listing.list_entries(call.db, customer_id=customer_id, narrowed=narrowed, page=_wanted(asked))
+    total = listing.count_entries(call.db, customer_id=customer_id, narrowed=narrowed) if query["count"] else None
+    return _page(call, asked, narrowed, rows, total)
 
 
-def _order(call: Read, query: dict[str, Any]) -> EntryOrder:
-    after = runtime().cursors.read(query, call.caller)
-    return EntryOrder(descending=query["sort"].startswith("-"), after=(after[0], after[1]) if after else None)
+def _wanted(asked: Asked) -> EntryPage:
+    descending = asked.query["sort"].startswith("-")
+    return EntryPage(descending=descending, after=asked.after, count=asked.query["limit"] + 1, names=asked.names)
 
 
-def _page(call: Read, query: dict[str, Any], rows: Sequence[Row[Any]], total: int | None) -> Answer:
-    return paging.answer(
-        rows,
-        cursors=runtime().cursors,
-        caller=call.caller,
-        query=query,
-        dump=dump.selected(schemas.ContactHistorySchema, query["fields_"]),
-        key=lambda row: (row.occurred_at, row.id),
-        total=total,
-    )
+def _page(call: Read, asked: Asked, narrowed: EntryFilter, rows: Sequence[Row[Any]], total: int | None) -> Answer:
+    return ruled.page(call, asked, rows, rule=narrowed.rule, sort="occurred_at", total=total)

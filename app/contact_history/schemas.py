@@ -9,12 +9,13 @@ import marshmallow
 
 from app.contact_history.fields import Amount, Block, Currency
 from app.contact_history.merging import BODY_SEARCHED
+from app.contact_history.record import DIRECTIONS
 from app.core import limits
 from app.core.search import parse_query
 from app.web import fields
+from app.web.rule_fields import SearchSchema, chosen_names, rule_text
 from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema, chosen_fields
 
-DIRECTIONS = ("inbound", "outbound", "internal")
 DELETED = ("exclude", "only")
 
 _OPEN_ENUM = re.compile(r"[a-z0-9_]{1,64}\Z")
@@ -120,27 +121,34 @@ class ContactHistoryPageSchema(AnswerSchema):
     total = fields.Whole(least=0, metadata={"description": "With `count=exact`."})
 
 
+def _q(**kwargs: Any) -> fields.Parsed:
+    told = (
+        f"Parts of subject, outcome and the first {BODY_SEARCHED} characters of the body; two characters or more, or one Chinese character."
+    )
+    return fields.Parsed(parse_query, {"maxLength": limits.QUERY_TEXT_MAX}, load_default=None, metadata={"description": told}, **kwargs)
+
+
+def _deleted() -> fields.Choice:
+    told = "`only`: those that were withdrawn."
+    return fields.Choice(*DELETED, load_default="exclude", metadata={"default": "exclude", "description": told})
+
+
+def _sort() -> fields.Choice:
+    return fields.Choice("occurred_at", "-occurred_at", load_default="-occurred_at", metadata={"default": "-occurred_at"})
+
+
 class _TimelineFilterSchema(QuerySchema):
     """What narrows a timeline."""
 
-    q = fields.Parsed(
-        parse_query,
-        {"maxLength": limits.QUERY_TEXT_MAX},
-        load_default=None,
-        metadata={
-            "description": f"Parts of subject, outcome and the first {BODY_SEARCHED} characters of the body; "
-            "two characters or more, or one Chinese character."
-        },
-    )
+    filter = rule_text("kind = 'call' AND duration_seconds > 60")
+    q = _q()
     kind = _open_enum("Such as: order", load_default=None)
     channel = _open_enum("Such as: phone", load_default=None)
     direction = fields.Choice(*DIRECTIONS, load_default=None)
     agent = fields.Line(limits.NAME_MAX, load_default=None)
     occurred_after = fields.Timestamp(load_default=None, metadata={"description": "Later than this."})
     occurred_before = fields.Timestamp(load_default=None, metadata={"description": "Earlier than this."})
-    deleted = fields.Choice(
-        *DELETED, load_default="exclude", metadata={"default": "exclude", "description": "`only`: those that were withdrawn."}
-    )
+    deleted = _deleted()
 
 
 class ContactHistoryFilterQuerySchema(_TimelineFilterSchema):
@@ -150,7 +158,7 @@ class ContactHistoryFilterQuerySchema(_TimelineFilterSchema):
 
 
 class _PageSchema(PageQuerySchema):
-    sort = fields.Choice("occurred_at", "-occurred_at", load_default="-occurred_at", metadata={"default": "-occurred_at"})
+    sort = _sort()
     count = fields.Choice("exact", load_default=None, metadata={"description": "`exact` adds `total`."})
     fields_ = chosen_fields(ContactHistorySchema)
 
@@ -161,6 +169,15 @@ class TimelineQuerySchema(_PageSchema, _TimelineFilterSchema):
 
 class ContactHistoryPageQuerySchema(_PageSchema, ContactHistoryFilterQuerySchema):
     """A page of interactions of all customers."""
+
+
+class ContactHistorySearchSchema(SearchSchema):
+    """What to look for; what is left out narrows nothing."""
+
+    q = _q(allow_none=True)
+    deleted = _deleted()
+    sort = _sort()
+    fields_ = chosen_names(ContactHistorySchema)
 
 
 class RestoreEntryQuerySchema(QuerySchema):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Numeric, Select, func, literal, select
@@ -17,7 +17,7 @@ from app.customers.models import Customer
 from app.db.base import table_of
 from app.db.columns import Timestamp
 from app.rules import aggregates
-from app.rules.catalogue import Compare, Entries, Evaluation, Expression, Function, Parameter, Test, Value
+from app.rules.catalogue import Compare, Entries, Evaluation, Expression, Function, Parameter, Range, Test, Turns, Value
 from app.rules.types import Type
 
 # Any: rows of any shape.
@@ -62,6 +62,30 @@ def _compare(counted: _Counted, aggregate: Expression) -> Compare:
     return compare
 
 
+def _turns(counted: _Counted) -> Turns:
+    def turns(since: datetime, now: datetime, _: Test | Range | None, /, *arguments: Any) -> Sequence[ColumnElement[bool]]:
+        """Whose interactions became too old to count, whatever the number is compared with."""
+        entries = counted(Evaluation(since), *arguments).where(_ENTRIES.c.occurred_at <= now - timedelta(days=arguments[-1]))
+        return [_is_of(entries)]
+
+    return turns
+
+
+def _range(**said: str) -> Range:
+    """For the first or the last time of a customer's interactions like these: there is one at that time."""
+
+    def lies(low: datetime, high: datetime, /) -> ColumnElement[bool]:
+        conditions = (_ENTRIES.c[name] == value for name, value in said.items())
+        at = (_ENTRIES.c.occurred_at > low, _ENTRIES.c.occurred_at <= high)
+        return _is_of(select(_ENTRIES).where(_ENTRIES.c.deleted_at.is_(None), *at, *conditions))
+
+    return lies
+
+
+def _is_of(entries: Select[Any]) -> ColumnElement[bool]:
+    return _CUSTOMERS.c.id.in_(entries.with_only_columns(_ENTRIES.c.customer_id))
+
+
 def _check_kind(kind: str) -> None:
     if not _KIND.match(kind):
         raise Fault("wrong_shape", "A kind is 1 to 64 of a-z, 0-9 and _.")
@@ -96,6 +120,7 @@ ENTRIES = Entries(
             compare=_compare(_of_kind, _COUNT),
             nullable=False,
             uses_time=True,
+            turns=_turns(_of_kind),
         ),
         Function(
             name="order_total",
@@ -106,6 +131,15 @@ ENTRIES = Entries(
             compare=_compare(_orders_in, _SUM),
             nullable=False,
             uses_time=True,
+            turns=_turns(_orders_in),
         ),
-    )
+    ),
+    ranges={
+        "metrics.first_contact_at": _range(),
+        "metrics.last_contact_at": _range(),
+        "metrics.last_inbound_at": _range(direction="inbound"),
+        "metrics.last_outbound_at": _range(direction="outbound"),
+        "metrics.first_order_at": _range(kind=ORDER),
+        "metrics.last_order_at": _range(kind=ORDER),
+    },
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,15 +22,11 @@ from app.customers.models import Customer
 from app.db import keyset
 from app.db.base import table_of
 from app.db.engines import Snapshot
-from app.rules import compiling, reading
-from app.rules.catalogue import Catalogue, Checked
-from app.rules.tree import Condition
+from app.rules.narrowing import Narrowing, Ruled, narrowing
 
 # Any: column values of a row.
 
 _CUSTOMERS = table_of(Customer)
-
-_NOW = select(func.now())
 
 SORTS: Mapping[str, Any] = {"created_at": Customer.created_at, "updated_at": Customer.updated_at}
 
@@ -52,9 +48,7 @@ class CustomerFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     deleted: str = "exclude"
-    # A rule, evaluated as at `now`.
-    rule: Checked | None = None
-    now: datetime | None = None
+    rule: Narrowing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,33 +60,19 @@ class CustomerOrder:
     after: tuple[Any, UUID] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ruled:
-    """A rule, where it stood in the input, what it may name, and as at when it is evaluated; None: as at now."""
-
-    rule: Condition
-    pointer: str
-    catalogue: Catalogue
-    now: datetime | None = None
-
-
 def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> CustomerFilter:
     """What `query` and a rule narrow a list to. Raises Invalid where the rule is not sound."""
     told = {name: query[name] for name in CustomerFilter.__slots__ if name in query}
-    if ruled is None:
-        return CustomerFilter(**told)
-    rule = reading.check(db, ruled.catalogue, ruled.rule, pointer=ruled.pointer)
-    return CustomerFilter(**told, rule=rule, now=ruled.now or _begin(db, rule))
+    return CustomerFilter(**told, rule=narrowing(db, ruled))
 
 
-def _begin(db: Connection, rule: Checked) -> datetime:
-    """The moment of a new evaluation of `rule`: by the database's clock where it matters, since hosts need not agree on theirs."""
-    return db.execute(_NOW).scalar_one() if rule.uses_time else datetime.now(UTC)
-
-
-def list_customers(db: Connection, *, narrowed: CustomerFilter, order: CustomerOrder, count: int) -> Sequence[Row[Any]]:
-    """At most `count` rows behind `order.after`, ties broken by id, each with its `sort_value`; those without one come last."""
-    statement = _narrow(select(*queries.COLUMNS, order.column.label("sort_value")), db, narrowed)
+def list_customers(
+    db: Connection, *, narrowed: CustomerFilter, order: CustomerOrder, count: int, names: tuple[str, ...] | None
+) -> Sequence[Row[Any]]:
+    """At most `count` rows behind `order.after`, ties broken by id: each as JSON with `names`, its `id` and its `sort_value`; those
+    without one come last."""
+    shown = (queries.as_json(names).label("json"), _CUSTOMERS.c.id, order.column.label("sort_value"))
+    statement = _narrow(select(*shown).select_from(_CUSTOMERS), db, narrowed)
     if statement is None:
         return []
     if isinstance(order.column, InstrumentedAttribute):
@@ -127,10 +107,12 @@ def attribute_column(db: Connection, name: str) -> Any:
     return found.sql
 
 
-def stream_customers(snapshot: Snapshot, *, narrowed: CustomerFilter) -> Generator[Sequence[Row[Any]], None, None]:
-    """All rows, by id, some at a time."""
+def stream_customers(
+    snapshot: Snapshot, *, narrowed: CustomerFilter, names: tuple[str, ...] | None
+) -> Generator[Sequence[Row[Any]], None, None]:
+    """All of them, by id, some at a time, each as JSON with `names`."""
     with snapshot.watched():
-        statement = _narrow(select(*queries.COLUMNS), snapshot.connection, narrowed)
+        statement = _narrow(select(queries.as_json(names)).select_from(_CUSTOMERS), snapshot.connection, narrowed)
     if statement is not None:
         yield from snapshot.blocks(statement.order_by(Customer.id))
 
@@ -157,8 +139,8 @@ def _conditions(narrowed: CustomerFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if narrowed.deleted != "include":
         found.append(Customer.deleted_at.is_(None) if narrowed.deleted == "exclude" else Customer.deleted_at.is_not(None))
-    if narrowed.rule is not None and narrowed.now is not None:
-        found.append(compiling.compile_rule(narrowed.rule, now=narrowed.now))
+    if narrowed.rule is not None:
+        found.append(narrowed.rule.condition)
     if narrowed.q is not None:
         found.append(_matches(narrowed.q))
     if narrowed.email is not None:

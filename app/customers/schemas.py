@@ -16,7 +16,7 @@ from app.customers.listing import SORTS
 from app.customers.matching import BY
 from app.customers.record import KINDS, STATUSES
 from app.web import fields
-from app.web.rule_fields import RuleJson
+from app.web.rule_fields import SearchSchema, chosen_names, rule_text
 from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema, chosen_fields
 
 DELETED = ("exclude", "include", "only")
@@ -185,9 +185,6 @@ class CustomerPageSchema(AnswerSchema):
     total = fields.Whole(least=0, metadata={"description": "With `count=exact`."})
 
 
-SHOWN = tuple(CustomerSchema._declared_fields)
-
-
 _ATTRIBUTE_SORT = re.compile(rf"-?attributes\.[A-Za-z][A-Za-z0-9_]{{0,{limits.ATTRIBUTE_NAME_MAX - 1}}}\Z")
 
 
@@ -225,12 +222,7 @@ def _phone(value: str) -> str:
 class CustomerFilterQuerySchema(QuerySchema):
     """What narrows a list of customers."""
 
-    filter = fields.Parsed(
-        str,
-        {"maxLength": limits.RULE_TEXT_MAX, "examples": ["country = 'CN' AND days_since(metrics.last_order_at) > 30"]},
-        load_default=None,
-        metadata={"description": "A rule in CQL2 text; `GET /v1/attributes` lists what it may name."},
-    )
+    filter = rule_text("country = 'CN' AND days_since(metrics.last_order_at) > 30")
     q = fields.Parsed(
         _search,
         {"maxLength": limits.QUERY_TEXT_MAX},
@@ -276,26 +268,13 @@ def match_field() -> fields.Parsed:
     )
 
 
-class CustomerSearchSchema(Schema):
+class CustomerSearchSchema(SearchSchema):
     """What to look for; what is left out narrows nothing."""
 
-    numbers = "decimal"
-
-    filter = RuleJson(load_default=None, allow_none=True)
     q = fields.Parsed(_search, {"maxLength": limits.QUERY_TEXT_MAX}, load_default=None, allow_none=True)
     deleted = fields.Choice(*DELETED, load_default="exclude", metadata={"default": "exclude"})
     sort = _Sort()
-    limit = fields.Whole(least=1, most=limits.PAGE_MAX, load_default=limits.PAGE_DEFAULT, metadata={"default": limits.PAGE_DEFAULT})
-    cursor = fields.Parsed(str, load_default=None, allow_none=True, metadata={"description": "`next_cursor` of the page before; opaque."})
-    count = fields.Choice("exact", load_default=None, allow_none=True, metadata={"description": "`exact` adds `total`."})
-    fields_ = fields.Items(
-        fields.Choice(*SHOWN),
-        most=len(SHOWN),
-        data_key="fields",
-        load_default=None,
-        allow_none=True,
-        metadata={"description": "Names of fields; `id` is always there."},
-    )
+    fields_ = chosen_names(CustomerSchema)
 
 
 class MatchQuerySchema(QuerySchema):

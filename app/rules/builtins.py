@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from sqlalchemy import ColumnElement, DateTime, and_, extract, false, func, literal, true
 
 from app.db.columns import Timestamp
-from app.rules.catalogue import Entries, Evaluation, Expression, Function, Parameter, Test
+from app.rules.catalogue import Entries, Evaluation, Expression, Function, Parameter, Range, Test
 from app.rules.lists import ListColumn
 from app.rules.types import Type
 
@@ -18,6 +20,13 @@ _DAY_SECONDS = 86_400
 
 def _now(evaluation: Evaluation) -> Expression:
     return literal(evaluation.now, Timestamp)
+
+
+def _turns_now(since: datetime, now: datetime, against: Test | Range | None) -> Sequence[ColumnElement[bool]] | None:
+    """Where the time lies that the present is compared with; also what was the present itself, which it equals no more."""
+    if against is None or isinstance(against, Test):
+        return None
+    return [against(since - timedelta.resolution, now)]
 
 
 def _days_since(evaluation: Evaluation, time: Expression) -> Expression:
@@ -60,6 +69,32 @@ def _whole_days(test: Test) -> tuple[int | None, int | None] | None:
         case "=" if isinstance(first, int):
             return first, first + 1
     return None
+
+
+def _turns_days_since(since: datetime, now: datetime, against: Test | Range | None, time: Range) -> Sequence[ColumnElement[bool]] | None:
+    """What became so many days old meanwhile, for every number of days at which the comparison turns."""
+    if not isinstance(against, Test):
+        return None
+    found = []
+    for days in _thresholds(against.operator, against.values[0]):
+        # Before the year 1 and after the year 9999 there is no time.
+        with suppress(OverflowError):
+            found.append(time(since - timedelta(days=days), now - timedelta(days=days)))
+    return found
+
+
+def _thresholds(operator: str, number: int | Decimal) -> Sequence[int]:
+    match operator:
+        case ">=" | "<":
+            return [math.ceil(number)]
+        case ">" | "<=":
+            return [math.floor(number) + 1]
+    return [number, number + 1] if isinstance(number, int) else []
+
+
+def _turns_daily(since: datetime, now: datetime, *_: object) -> Sequence[ColumnElement[bool]] | None:
+    """Of the present: not before the day changes, which it does in UTC."""
+    return [] if since.date() == now.date() else None
 
 
 def _part(of: str) -> Callable[[Evaluation, Expression], Expression]:
@@ -117,6 +152,7 @@ ENTRIES = Entries(
             value=_now,
             nullable=False,
             uses_time=True,
+            turns=_turns_now,
         ),
         Function(
             name="days_since",
@@ -126,6 +162,7 @@ ENTRIES = Entries(
             value=_days_since,
             compare=_compare_days_since,
             uses_time=True,
+            turns=_turns_days_since,
         ),
         Function(
             name="month",
@@ -133,6 +170,7 @@ ENTRIES = Entries(
             result=Type.INTEGER,
             meaning="The month, 1 to 12; of a timestamp in UTC.",
             value=_part("month"),
+            turns=_turns_daily,
         ),
         Function(
             name="day",
@@ -140,6 +178,7 @@ ENTRIES = Entries(
             result=Type.INTEGER,
             meaning="The day of the month, 1 to 31; of a timestamp in UTC.",
             value=_part("day"),
+            turns=_turns_daily,
         ),
     )
 )

@@ -128,9 +128,29 @@ class Compare(Protocol):
     def __call__(self, evaluation: Evaluation, test: Test, /, *arguments: Any) -> ColumnElement[bool] | None: ...
 
 
+class Range(Protocol):
+    """Where a time lies for which rows: behind the first moment and up to the second. As a condition, for an index."""
+
+    def __call__(self, low: datetime, high: datetime, /) -> ColumnElement[bool]: ...
+
+
+class Turns(Protocol):
+    """The rows for which a function may give another answer at the second moment than at the first, by time alone; None: only evaluating
+    it twice can tell.
+
+    As conditions each of which an index serves; a row has turned only where one of them is true. `against` is what the function is
+    compared with: a Test where that is a number spelt out, a Range where it is a time, else None. Arguments are times, as ranges, or
+    plain values where the parameter is literal.
+    """
+
+    def __call__(
+        self, since: datetime, now: datetime, against: Test | Range | None, /, *arguments: Any
+    ) -> Sequence[ColumnElement[bool]] | None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function; with the result BOOLEAN it is a condition, and can be no value."""
+    """A function; with the result BOOLEAN it is a condition, and can be no value. Whether it is NULL never depends on when it is asked."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -141,6 +161,9 @@ class Function:
     nullable: bool = True
     # Whether what it gives changes by time alone.
     uses_time: bool = False
+    turns: Turns | None = None
+    # Of a condition: the rule that a call with these literal arguments stands for; None where no time turns it.
+    stands_for: Callable[..., Checked | None] | None = None
 
 
 class Provider(Protocol):
@@ -158,6 +181,8 @@ class Entries:
     families: Sequence[Family] = ()
     functions: Sequence[Function] = ()
     providers: Sequence[Provider] = ()
+    # Of times by their names, where an index of another table finds them and none over the column does.
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +193,7 @@ class Catalogue:
     families: Mapping[str, Family]
     functions: Mapping[str, Function]
     providers: tuple[Provider, ...] = field(default=())
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
     @classmethod
     def of(cls, brought: Iterable[Entries]) -> Catalogue:
@@ -176,6 +202,7 @@ class Catalogue:
         families: dict[str, Family] = {}
         functions: dict[str, Function] = {}
         providers: list[Provider] = []
+        ranges: dict[str, Range] = {}
         for entries in brought:
             for name in entries.names:
                 if name.name in names:
@@ -184,14 +211,15 @@ class Catalogue:
             families |= {family.prefix: family for family in entries.families}
             functions |= {function.name: function for function in entries.functions}
             providers.extend(entries.providers)
-        return cls(names, families, functions, tuple(providers))
+            ranges |= entries.ranges
+        return cls(names, families, functions, tuple(providers), ranges)
 
     def prepared(self, db: Connection, rule: Condition) -> Catalogue:
         """With what the providers bring for `rule`."""
         brought = [provider.entries(db, rule) for provider in self.providers]
         families = {family.prefix: family for entries in brought for family in entries.families}
         functions = {function.name: function for entries in brought for function in entries.functions}
-        return Catalogue(self.names, {**self.families, **families}, {**self.functions, **functions}, self.providers)
+        return Catalogue(self.names, {**self.families, **families}, {**self.functions, **functions}, self.providers, self.ranges)
 
     def name(self, name: str) -> Name:
         """Raises Fault, with the nearest name."""
@@ -222,7 +250,11 @@ class Checked:
     @property
     def uses_time(self) -> bool:
         """Whether it depends on when it is evaluated."""
-        return any(isinstance(node, Call) and self.catalogue.functions[node.function].uses_time for node in walk(self.rule))
+        return self.in_time(self.rule)
+
+    def in_time(self, part: AnyNode) -> bool:
+        """Whether `part` of it depends on when it is evaluated."""
+        return any(isinstance(node, Call) and self.catalogue.functions[node.function].uses_time for node in walk(part))
 
 
 def texts_passed_to(function: str, rule: AnyNode) -> set[str]:

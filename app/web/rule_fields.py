@@ -1,19 +1,22 @@
-"""Rules in bodies and answers."""
+"""Rules in queries, bodies and answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError
+from marshmallow import fields as marshmallow_fields
 
+from app.core import limits
 from app.core.faults import Fault
-from app.web.fields import Strict
+from app.web import fields
+from app.web.schemas import Schema
 
 # Any: JSON.
 
 
-class RuleJson(Strict, fields.Dict):
+class RuleJson(fields.Strict, marshmallow_fields.Dict):
     """A rule in CQL2 JSON, read where its names are known; its schema has to say `numbers = "decimal"`."""
 
     openapi: Mapping[str, Any] = {
@@ -27,3 +30,37 @@ class RuleJson(Strict, fields.Dict):
             told = "This has to be an object of CQL2 JSON; a rule in text goes into `filter=` or `rule_text`."
             raise ValidationError([Fault("wrong_type", told)])
         return value
+
+
+def rule_text(example: str) -> fields.Parsed:
+    """The parameter `filter` of a list."""
+    return fields.Parsed(
+        str,
+        {"maxLength": limits.RULE_TEXT_MAX, "examples": [example]},
+        load_default=None,
+        metadata={"description": "A rule in CQL2 text; `GET /v1/attributes` lists what it may name."},
+    )
+
+
+class SearchSchema(Schema):
+    """What is asked for by a body wherever there is a search."""
+
+    numbers = "decimal"
+
+    filter = RuleJson(load_default=None, allow_none=True)
+    limit = fields.Whole(least=1, most=limits.PAGE_MAX, load_default=limits.PAGE_DEFAULT, metadata={"default": limits.PAGE_DEFAULT})
+    cursor = fields.Parsed(str, load_default=None, allow_none=True, metadata={"description": "`next_cursor` of the page before; opaque."})
+    count = fields.Choice("exact", load_default=None, allow_none=True, metadata={"description": "`exact` adds `total`."})
+
+
+def chosen_names(kind: type[Schema]) -> fields.Items:
+    """The member `fields` of a search whose items are of `kind`."""
+    shown = tuple(kind._declared_fields)
+    return fields.Items(
+        fields.Choice(*shown),
+        most=len(shown),
+        data_key="fields",
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Names of fields; `id` is always there."},
+    )

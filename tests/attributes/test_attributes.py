@@ -216,6 +216,7 @@ class TestNames:
         assert expected <= set(named)
         assert named["attributes.size"] == {
             "name": "attributes.size",
+            "of": "customers",
             "kind": "attribute",
             "type": "string",
             "operators": list(OPERATORS[Type.STRING]),
@@ -227,10 +228,23 @@ class TestNames:
         assert named["days_since"]["parameters"] == [{"name": "time", "types": ["timestamp"]}]
         assert all(item["meaning"].endswith(".") for item in response.json["data"])
 
-    def test_every_listed_name_can_be_asked(self, api: Api) -> None:
-        for name in (item["name"] for item in api.get("/v1/attributes").json["data"] if item["kind"] != "function"):
+    def test_those_of_interactions_are_a_list_of_their_own(self, api: Api) -> None:
+        define(api, "size", "enum")
+
+        rows = api.get("/v1/attributes?of=contact_history").json["data"]
+
+        named = {item["name"]: item for item in rows}
+        assert {"kind", "occurred_at", "amount", "days_since"} <= set(named)
+        assert not {"email", "attributes.size", "metrics.order_count", "contact_count"} & set(named)
+        assert {item["of"] for item in rows} == {"contact_history"}
+        assert named["amount"]["type"] == "number"
+        assert named["direction"]["enum"] == ["inbound", "outbound", "internal"]
+
+    @pytest.mark.parametrize("of", ["customers", "contact_history"])
+    def test_every_listed_name_can_be_asked(self, api: Api, of: str) -> None:
+        for name in (item["name"] for item in api.get(f"/v1/attributes?of={of}").json["data"] if item["kind"] != "function"):
             written = name.replace("<currency>", "CNY").replace("<source>", "shop")
 
-            response = api.get("/v1/customers", query_string={"filter": f"{written} IS NULL"})
+            response = api.get("/v1/" + of.replace("_", "-"), query_string={"filter": f"{written} IS NULL"})
 
             assert response.status_code == 200, name

@@ -17,7 +17,7 @@ NOBODY = "01890000-0000-7000-8000-000000000000"
 _NOWHERE = {"source": "nowhere", "external_id": "nobody"}
 STREAM = "application/x-ndjson"
 # What asks for so much that it needs a body, and writes nothing.
-_READS_BY_POST = {"look_up_customers", "search_customers"}
+_READS_BY_POST = {"look_up_customers", "search_contact_history", "search_customers"}
 # What takes a thousand things at once.
 _LARGE = {"batch_contact_history", "batch_customers", "look_up_customers"}
 
@@ -45,9 +45,14 @@ class Operation:
 
     @property
     def scope(self) -> str | None:
-        """The scope that its token needs; None where any token will do."""
-        scopes = self.described["security"][0]["token"]
-        return scopes[0] if scopes else None
+        """The scope that its token needs first; None where any token will do."""
+        return self.scopes[0] if self.scopes else None
+
+    @property
+    def scopes(self) -> list[str]:
+        """All the scopes that its token needs."""
+        found: list[str] = self.described["security"][0]["token"]
+        return found
 
     @property
     def writes(self) -> bool:

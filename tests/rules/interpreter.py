@@ -70,7 +70,7 @@ def _alike(nodes: list[Any], row: Row, now: datetime) -> list[Any]:
     values = [_value(node, row, now) for node in nodes]
     if any(isinstance(node, tree.Property) and node.name == "email" for node in nodes):
         return [_email(value) if isinstance(node, tree.Text) else value for node, value in zip(nodes, values, strict=True)]
-    if any(isinstance(node, tree.Property) and node.name in ("id", "organization_id") for node in nodes):
+    if any(isinstance(node, tree.Property) and node.name in ("id", "organization_id", "customer_id") for node in nodes):
         return [None if value is None else str(value) for value in values]
     return values
 
@@ -112,6 +112,8 @@ def _value(node: Any, row: Row, now: datetime) -> Any:
 def _column(name: str, row: Row) -> Any:
     if name == "email":
         return None if row["email"] is None else contact_points.email_key(row["email"])
+    if name == "amount":
+        return None if row["amount"] is None else Decimal(row["amount"])
     if name.startswith("external_ids."):
         return row["external_ids"].get(name.removeprefix("external_ids."))
     if name.startswith("metrics.order_total."):

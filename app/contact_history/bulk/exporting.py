@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
+
+from sqlalchemy import Row
 
 from app.changes import queries as change_queries
 from app.contact_history import listing
-from app.contact_history.listing import EntryFilter
 from app.contact_history.schemas import ContactHistorySchema
+from app.db.engines import Snapshot
+from app.web import ruled
 from app.web.bulk import exporting
 from app.web.streams.exporting import Rows
 
@@ -16,11 +19,12 @@ from app.web.streams.exporting import Rows
 
 
 def rows(query: Mapping[str, Any]) -> Rows:
-    """What `query` finds, in a snapshot of its own."""
-    narrowed = EntryFilter(**{name: query[name] for name in EntryFilter.__slots__})
-    return exporting.rows(
-        ContactHistorySchema,
-        query["fields_"],
-        lambda snapshot: listing.stream_entries(snapshot, customer_id=query["customer_id"], narrowed=narrowed),
-        place=change_queries.get_snapshot,
-    )
+    """What `query` finds, in a snapshot of its own. Raises Invalid where its rule is not sound."""
+    rule = ruled.for_export(query, of="contact_history")
+
+    def read(snapshot: Snapshot) -> Generator[Sequence[Row[Any]], None, None]:
+        with snapshot.watched():
+            narrowed = listing.narrowed(snapshot.connection, query, rule)
+        return listing.stream_entries(snapshot, customer_id=query["customer_id"], narrowed=narrowed, names=query["fields_"])
+
+    return exporting.rows(ContactHistorySchema, query["fields_"], read, place=change_queries.get_snapshot)

@@ -9,12 +9,10 @@ from sqlalchemy import Row
 
 from app.changes import queries as change_queries
 from app.customers import listing
-from app.customers.listing import Ruled
 from app.customers.schemas import CustomerMetricsSchema, CustomerSchema
 from app.db.engines import Snapshot
-from app.rules import reading
+from app.web import ruled
 from app.web.bulk import exporting
-from app.web.frame import runtime
 from app.web.streams.exporting import Rows
 
 # Any: what the schemas load.
@@ -24,12 +22,11 @@ _PARTS = {"metrics": tuple(f"metrics.{name}" for name in CustomerMetricsSchema._
 
 def rows(query: Mapping[str, Any]) -> Rows:
     """What `query` finds, in a snapshot of its own. Raises Invalid where its rule is not sound."""
-    text, pointer = query["filter"], "query.filter"
-    ruled = None if text is None else Ruled(reading.parse_text(text, pointer=pointer), pointer, runtime().catalogues["customers"])
+    rule = ruled.for_export(query, of="customers")
 
     def read(snapshot: Snapshot) -> Generator[Sequence[Row[Any]], None, None]:
         with snapshot.watched():
-            narrowed = listing.narrowed(snapshot.connection, query, ruled)
-        return listing.stream_customers(snapshot, narrowed=narrowed)
+            narrowed = listing.narrowed(snapshot.connection, query, rule)
+        return listing.stream_customers(snapshot, narrowed=narrowed, names=query["fields_"])
 
     return exporting.rows(CustomerSchema, query["fields_"], read, place=change_queries.get_snapshot, parts=_PARTS)

@@ -1,0 +1,54 @@
+"""Rules that narrow lists: held against what they may name, and evaluated as at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from app.rules import compiling, reading
+from app.rules.catalogue import Catalogue, Checked
+from app.rules.tree import Condition
+
+_NOW = select(func.now())
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """A rule, where it stood in the input, what it may name, and as at when it is evaluated; None: as at now."""
+
+    rule: Condition
+    pointer: str
+    catalogue: Catalogue
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """A rule that is sound, and the moment of its evaluation."""
+
+    rule: Checked
+    now: datetime
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        return compiling.compile_rule(self.rule, now=self.now)
+
+
+def narrowing(db: Connection, ruled: Ruled | None) -> Narrowing | None:
+    """None where there is no rule. Raises Invalid where it is not sound."""
+    if ruled is None:
+        return None
+    rule = reading.check(db, ruled.catalogue, ruled.rule, pointer=ruled.pointer)
+    return begun(db, rule, now=ruled.now)
+
+
+def begun(db: Connection, rule: Checked, *, now: datetime | None) -> Narrowing:
+    """An evaluation of `rule` as at `now`; where that is None, a new one."""
+    return Narrowing(rule, now or _begin(db, rule))
+
+
+def _begin(db: Connection, rule: Checked) -> datetime:
+    """The moment of a new evaluation of `rule`: by the database's clock where it matters, since hosts need not agree on theirs."""
+    return db.execute(_NOW).scalar_one() if rule.uses_time else datetime.now(UTC)
