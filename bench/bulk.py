@@ -22,6 +22,7 @@ from bench.people import people
 from bench.run import Run
 
 _BATCH = 1000
+_BATCH_SECONDS = 4
 _ALONE = "against their rows alone"
 _WHOLE = "against all that is written"
 
@@ -43,11 +44,10 @@ def batch(run: Run) -> None:
             return written / seconds
 
         load = run.loads["batch"]
-        load.run(run.service.port, connections=1, seconds=1)
+        seconds = max(_BATCH_SECONDS, run.seconds)
+        load.run(run.service.port, connections=1, seconds=seconds)
         for told, stage, aim in ((_ALONE, floors.customers_alone, 0.40), (_WHOLE, floors.customers_whole, None)):
-            ours, theirs = run.in_turn(
-                lambda: load.run(run.service.port, connections=1, seconds=max(2, run.seconds)), partial(floor, stage)
-            )
+            ours, theirs = run.in_turn(partial(load.run, run.service.port, connections=1, seconds=seconds), partial(floor, stage))
             rates = [one.rate * _BATCH for one in ours]
             middle = sorted(ours, key=lambda one: one.rate)[len(ours) // 2]
             times = (f"{middle.p50:.0f}", f"{middle.p99:.0f}")
@@ -117,19 +117,15 @@ def export(run: Run) -> None:
             rows, seconds = floors.export(connection)
             return rows / seconds
 
-        rows, _ = floors.export(connection)
-
         def ours() -> float:
             began = time.monotonic()
-            told = _curl(run, "/v1/customers/export", "--header", "Accept: application/x-ndjson", "--output", str(run.file("export.ndjson")))
+            _curl(run, "/v1/customers/export", "--header", "Accept: application/x-ndjson", "--output", str(run.file("export.ndjson")))
             seconds = time.monotonic() - began
-            found = sum(1 for _ in run.file("export.ndjson").open("rb"))
-            if found != rows:
-                raise LoadError(f"export: {found} lines of {rows}: {told}")
-            return rows / seconds
+            with run.file("export.ndjson").open("rb") as lines:
+                return sum(1 for _ in lines) / seconds
 
         rates, bounds = run.in_turn(ours, floor)
-    run.table.rates(f"export of {rows:,} customers as NDJSON", rates, bounds, unit="rows", aim=0.50, megabytes=curve.most)
+    run.table.rates("export of all customers as NDJSON", rates, bounds, unit="rows", aim=0.50, megabytes=curve.most)
     run.table.notes.append(f"export: the service's memory grew by {curve.growth:.0f} MB from the first to the last.")
 
 

@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -73,7 +74,9 @@ class FloorTimes:
 
     def tell(self) -> None:
         table = self._run.table
-        print("\nThe floors, us a request: as a loop of psycopg's, served by Flask, a Flask that answers a constant, and what is left over.\n")
+        print(
+            "\nThe floors, us a request: as a loop of psycopg's, served by Flask, a Flask that answers a constant, and what is left over.\n"
+        )
         table.row("floor", "round trips", "loop", "served", "bare Flask", "left over")
         table.row("---", *["---:"] * 5)
         for row in self._rows:
@@ -90,8 +93,8 @@ def measure(run: Run, path: Path, floors: FloorTimes) -> Rates:
             for process in (run.service, floor):
                 _measured(load, process, connections=connections, seconds=1)
             ours, theirs = run.in_turn(
-                lambda n=connections: _measured(load, run.service, connections=n, seconds=run.seconds),
-                lambda n=connections: _measured(load, floor, connections=n, seconds=run.seconds),
+                partial(_measured, load, run.service, connections=connections, seconds=run.seconds),
+                partial(_measured, load, floor, connections=connections, seconds=run.seconds),
             )
             run.table.served(path.told, connections, ours, theirs, aim=path.aim, megabytes=run.service.resident_mb())
             found.ours[connections], found.floor[connections] = (_median(rounds) for rounds in (ours, theirs))
@@ -109,8 +112,8 @@ def growth(run: Run, path: Path, two: Rates) -> None:
         for process in (service, floor):
             _measured(load, process, connections=16, seconds=1)
         ours, theirs = run.in_turn(
-            lambda: _measured(load, service, connections=16, seconds=run.seconds),
-            lambda: _measured(load, floor, connections=16, seconds=run.seconds),
+            partial(_measured, load, service, connections=16, seconds=run.seconds),
+            partial(_measured, load, floor, connections=16, seconds=run.seconds),
         )
     grown = ((two.ours[16] / _median(ours), two.floor[16] / _median(theirs)), (two.ours[16] / two.ours[1], two.floor[16] / two.floor[1]))
     for told, (own, bound) in zip(("2 processes against 1", "16 connections against 1"), grown, strict=True):
@@ -128,8 +131,8 @@ def deep_page(run: Run) -> None:
         write_requests(loads[name].file, [Request("GET", path)])
     for connections in CONNECTIONS:
         ours, theirs = run.in_turn(
-            lambda n=connections: _measured(loads["page_2000"], run.service, connections=n, seconds=run.seconds),
-            lambda n=connections: _measured(loads["page_1"], run.service, connections=n, seconds=run.seconds),
+            partial(_measured, loads["page_2000"], run.service, connections=connections, seconds=run.seconds),
+            partial(_measured, loads["page_1"], run.service, connections=connections, seconds=run.seconds),
         )
         told = f"page {_DEEP:,} by cursor, against page 1"
         run.table.served(told, connections, ours, theirs, aim=0.95, megabytes=run.service.resident_mb())
@@ -182,8 +185,8 @@ def _loop(run: Run, floor: Floor, name: str) -> float:
         floor.answer(connection, *calls.pop())
         began = time.perf_counter()
         done = 0
-        for parts, body in calls:
-            floor.answer(connection, parts, body)
+        for given, sent in calls:
+            floor.answer(connection, given, sent)
             done += 1
             if time.perf_counter() - began > _LOOP_SECONDS:
                 break

@@ -22,12 +22,28 @@ SOURCE = "bench"
 
 _CHINESE = ("CN", "HK", "SG", "TW")
 _LOCALES = {
-    **{"CN": "zh-Hans-CN", "HK": "zh-Hant-HK", "SG": "en-SG", "TW": "zh-Hant-TW", "US": "en-US", "DE": "de-DE", "GB": "en-GB"},
-    **{"FR": "fr-FR", "JP": "ja-JP", "BR": "pt-BR"},
+    "CN": "zh-Hans-CN",
+    "HK": "zh-Hant-HK",
+    "SG": "en-SG",
+    "TW": "zh-Hant-TW",
+    "US": "en-US",
+    "DE": "de-DE",
+    "GB": "en-GB",
+    "FR": "fr-FR",
+    "JP": "ja-JP",
+    "BR": "pt-BR",
 }
 _ZONES = {
-    **{"CN": "Asia/Shanghai", "HK": "Asia/Hong_Kong", "SG": "Asia/Singapore", "TW": "Asia/Taipei", "US": "America/Chicago"},
-    **{"DE": "Europe/Berlin", "GB": "Europe/London", "FR": "Europe/Paris", "JP": "Asia/Tokyo", "BR": "America/Sao_Paulo"},
+    "CN": "Asia/Shanghai",
+    "HK": "Asia/Hong_Kong",
+    "SG": "Asia/Singapore",
+    "TW": "Asia/Taipei",
+    "US": "America/Chicago",
+    "DE": "Europe/Berlin",
+    "GB": "Europe/London",
+    "FR": "Europe/Paris",
+    "JP": "Asia/Tokyo",
+    "BR": "America/Sao_Paulo",
 }
 # Eight digits follow.
 _CALLING = {"CN": "86138", "HK": "852", "SG": "65", "TW": "8869", "US": "131", "DE": "4930", "GB": "4420", "FR": "336", "JP": "8190"}

@@ -20,7 +20,12 @@ COLUMNS = (
 SOURCE = "shop"
 
 _SUBJECTS = ("Delivery", "Invoice", "发货时间", "退换货", "Warranty", "Price list", "新品咨询", "Complaint", "会员积分", "Appointment")
-_BODIES = ("Asked when it arrives, and was told Thursday.", "客户询问订单状态, 已回复。", "Wants a call back next week.", "Thanked for the help.")
+_BODIES = (
+    "Asked when it arrives, and was told Thursday.",
+    "客户询问订单状态, 已回复。",
+    "Wants a call back next week.",
+    "Thanked for the help.",
+)
 _OUTCOMES = ("resolved", "follow_up", "no_answer")
 
 
@@ -95,4 +100,5 @@ def _found_by(subject: int, body: int, outcome: int) -> str:
     values = (None, None, None) if subject < 0 else (_SUBJECTS[subject], _BODIES[body], _OUTCOMES[outcome])
     derived = merging.derived(dict(zip(("subject", "body", "outcome"), values, strict=True)))
     # Commas stand in grams here.
-    return derived["search_text"] + "\t" + array(f'"{gram}"' for gram in derived["search_grams"])
+    grams = array(f'"{gram}"' for gram in derived["search_grams"])
+    return f"{derived['search_text']}\t{grams}"

@@ -29,16 +29,13 @@ _EVENT_NAMES = ("xid", "id", "event_id", "type", "subject", "actor", "request_id
 _OPTIONS = orjson.OPT_UTC_Z
 _ONE = f"SELECT {COLUMNS} FROM customers WHERE id = %s"
 _TAG = "SELECT version, metrics_version FROM customers WHERE id = %s AND deleted_at IS NULL"
-_PAGE = (
-    f"SELECT '{{\"data\":[' || coalesce(string_agg(row_to_json(page)::text, ','), '') || ']}}' FROM (SELECT {', '.join(NAMES)} FROM customers "
-    "WHERE country = %s AND deleted_at IS NULL ORDER BY updated_at DESC, id DESC LIMIT 50) AS page"
+_AS_JSON = "SELECT '{{\"data\":[' || coalesce(string_agg(row_to_json(page)::text, ','), '') || ']}}' FROM ({}) AS page"
+_PAGE = _AS_JSON.format(
+    f"SELECT {', '.join(NAMES)} FROM customers WHERE country = %s AND deleted_at IS NULL ORDER BY updated_at DESC, id DESC LIMIT 50"
 )
 _BELOW = "FROM contact_history WHERE customer_id = %s AND deleted_at IS NULL ORDER BY occurred_at DESC, id DESC LIMIT 50"
 _TIMELINE = f"SELECT {_ENTRY_COLUMNS} {_BELOW}"
-_TIMELINE_JSON = (
-    "SELECT '{\"data\":[' || coalesce(string_agg(row_to_json(page)::text, ','), '') || ']}' "
-    f"FROM (SELECT {', '.join(_ENTRY_NAMES)} {_BELOW}) AS page"
-)
+_TIMELINE_JSON = _AS_JSON.format(f"SELECT {', '.join(_ENTRY_NAMES)} {_BELOW}")
 _FEED = (
     "SELECT xid::text, id, event_id, type, subject, actor::text, request_id, time, data::text FROM events AS e "
     "WHERE (e.xid, e.id) > (%s::xid8, %s) AND e.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY e.xid, e.id LIMIT 1000"

@@ -124,8 +124,13 @@ def _changed(stored: dict[str, Any], sent: dict[str, Any], xid: str, now: dateti
 
 def _event(kind: str, customer_id: UUID, data: dict[str, Any], xid: str, now: datetime) -> dict[str, Any]:
     return {
-        **{"event_id": new_id(), "type": kind, "subject": f"customers/{customer_id}", "actor": _ACTOR},
-        **{"now": now, "xid": xid, "data": Jsonb(data)},
+        "event_id": new_id(),
+        "type": kind,
+        "subject": f"customers/{customer_id}",
+        "actor": _ACTOR,
+        "now": now,
+        "xid": xid,
+        "data": Jsonb(data),
     }
 
 
