@@ -29,6 +29,8 @@ from app.db.engines import Database
 from app.idempotency.store import KeyStore
 from app.rules import builtins
 from app.rules.catalogue import Catalogue, Entries
+from app.segments import measuring
+from app.segments.catalogue import with_segments
 from app.tokens import routes as tokens
 from app.tokens.look_up import TokenLookUp
 from app.web import api, converters, docs, edge, frame, health, metrics, problems
@@ -65,7 +67,7 @@ def create_app(config: Config) -> Flask:
         cursors=Cursors(config.secret_key),
         keys=KeyStore(database),
         catalogues={
-            "customers": Catalogue.of([builtins.ENTRIES, customer_names.entries(), windows.ENTRIES, _ATTRIBUTES]),
+            "customers": names_of_customers(),
             "contact_history": Catalogue.of([builtins.ENTRIES, entry_names.entries()]),
         },
         waiters=threading.Semaphore(config.threads // 4),
@@ -83,11 +85,17 @@ def create_app(config: Config) -> Flask:
     return app
 
 
+def names_of_customers() -> Catalogue:
+    """What rules about customers may name, whatever is mounted."""
+    return with_segments(Catalogue.of([builtins.ENTRIES, customer_names.entries(), windows.ENTRIES, _ATTRIBUTES]))
+
+
 def _measured(database: Database) -> dict[str, tuple[str, float]]:
     """What only the database knows; nothing where it does not answer, and the figures of the processes are shown all the same."""
     try:
         with database.lease(time.monotonic() + _MEASURE_SECONDS) as connection:
             behind = queries.seconds_behind(connection)
+            segments = measuring.measures(connection)
     except failures.DATABASE_ERRORS:
         return {"kehu_database_up": ("Whether the database answers", 0)}
     return {
@@ -96,4 +104,5 @@ def _measured(database: Database) -> dict[str, tuple[str, float]]:
             "Age of the oldest event that the feed does not show yet, since an older transaction is still running",
             behind,
         ),
+        **segments,
     }

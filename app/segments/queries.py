@@ -151,4 +151,3 @@ def raise_wanted(db: Connection, ids: Collection[UUID]) -> None:
 
 def _row(definition: Definition, names: Mapping[str, Any]) -> dict[str, Any]:
     return {f"row_{name}": getattr(definition, name) for name in names}
-
