@@ -38,7 +38,7 @@ def worker() -> None:
     config = Config.from_env()
     with instance.url(config) as url:
         database = Database(dataclasses.replace(jobs.settings(config), database_url=url))
-        loop.run(jobs.jobs(database, config, url, factory.names_of_customers(), stop), stop)
+        loop.run(jobs.jobs(database, config, url, factory.catalogues()["customers"], stop), stop)
         database.close()
     if again.is_set():
         # As gunicorn does: the same process with the code as it is now.

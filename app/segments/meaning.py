@@ -41,6 +41,11 @@ class Weight:
     levels: int
 
 
+# What a segment's rule may come to, and one that is asked once.
+OF_A_SEGMENT = Weight(limits.SEGMENT_NODES_MAX, limits.SEGMENT_LEVELS_MAX)
+OF_A_FILTER = Weight(2 * limits.SEGMENT_NODES_MAX, limits.SEGMENT_LEVELS_MAX + 1)
+
+
 class Meanings:
     """Some segments, and all that they name: by name, each ready to be compiled."""
 
@@ -75,7 +80,7 @@ class Meanings:
         """`in_segment`, for a rule that names these segments and with them comes to `whole`."""
 
         def check(name: str) -> None:
-            check_weight(whole)
+            check_weight(whole, OF_A_FILTER)
             self._check(name)
 
         # What is put in place of a name may be NULL wherever its columns are.
@@ -104,6 +109,11 @@ class Meanings:
     def weight(self, rule: Condition) -> Weight:
         """Of `rule` with all that it names; a name that there is not, and one that comes round again, weigh nothing."""
         return self._weight(rule, frozenset())
+
+    def weight_of(self, name: str) -> Weight:
+        """Of the rule of the segment `name`."""
+        tree = self._trees.get(name)
+        return Weight(1, 0) if tree is None else self._weight(tree, frozenset((name,)))
 
     def _weight(self, rule: Condition, above: frozenset[str]) -> Weight:
         # Values in a list are one parameter, whatever their number.
@@ -174,10 +184,10 @@ def named(rule: Condition) -> dict[str, Text]:
     return found
 
 
-def check_weight(weight: Weight) -> None:
+def check_weight(weight: Weight, most: Weight) -> None:
     """Raises Fault."""
-    if weight.levels > limits.SEGMENT_LEVELS_MAX:
-        raise Fault("segments_too_deep", f"Segments may name each other over {limits.SEGMENT_LEVELS_MAX} levels.")
-    if weight.nodes > limits.SEGMENT_NODES_MAX:
-        told = f"With the rules of the segments that it names a rule may have {limits.SEGMENT_NODES_MAX} conditions, names and values."
+    if weight.levels > most.levels:
+        raise Fault("segments_too_deep", f"Segments may stand behind each other over {most.levels} levels.")
+    if weight.nodes > most.nodes:
+        told = f"With those of the segments that it names a rule may have {most.nodes} conditions, names and values outside of lists."
         raise Fault("rule_too_large", told)

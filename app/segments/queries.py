@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Row, Text, Uuid, any_, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import ARRAY, Connection, Row, Select, Text, Uuid, any_, bindparam, delete, func, insert, select, text, update
 
 from app.changes.log import Change, append_with, with_event
 from app.core.caller import Caller
@@ -50,7 +50,7 @@ _REACHED_BY_ID = _reached("id = :key").bindparams(bindparam("key", type_=Uuid))
 _IS_FILLING = SegmentState.filled < SegmentState.wanted
 _MEMBERS = select(func.coalesce(func.sum(SegmentCount.members), 0)).where(SegmentCount.segment_id == Segment.id).scalar_subquery()
 _EVALUATED = select(func.min(SegmentLane.evaluated_at)).scalar_subquery()
-_SHOWN = select(*COLUMNS, _IS_FILLING.label("is_filling"), _MEMBERS.label("members"), _EVALUATED.label("evaluated_at")).join(
+_SHOWN: Select[Any] = select(*COLUMNS, _IS_FILLING.label("is_filling"), _MEMBERS.label("members"), _EVALUATED.label("evaluated_at")).join(
     SegmentState, SegmentState.segment_id == Segment.id
 )
 _SHOWN_BY_ID = _SHOWN.where(Segment.id == bindparam("key"))
@@ -110,14 +110,23 @@ def list_definitions_by_attribute(db: Connection, attribute: str) -> list[Defini
 
 def get_shown_by_id(db: Connection, segment_id: UUID) -> Row[Any] | None:
     """The definition's columns, `is_filling`, `members` and `evaluated_at`."""
-    return db.execute(_SHOWN_BY_ID, {"key": segment_id}).one_or_none()
+    found: Row[Any] | None = db.execute(_SHOWN_BY_ID, {"key": segment_id}).one_or_none()
+    return found
 
 
 def list_shown(
-    db: Connection, *, kind: str | None, column: Any, descending: bool, after: tuple[Any, UUID] | None, count: int
+    db: Connection,
+    *,
+    kind: str | None,
+    name: str | None,
+    column: Any,
+    descending: bool,
+    after: tuple[Any, UUID] | None,
+    count: int,
 ) -> Sequence[Row[Any]]:
     """At most `count` rows behind `after`, as `get_shown_by_id` has them, by `column` and id."""
     narrowed = _SHOWN if kind is None else _SHOWN.where(Segment.kind == kind)
+    narrowed = narrowed if name is None else narrowed.where(Segment.name == name)
     statement = keyset.page_after(narrowed, column=column, key=Segment.id, after=after, descending=descending)
     return db.execute(statement.limit(count)).all()
 

@@ -6,32 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
 
-from app.core.ids import new_id
-from tests.builders import customer, database, entry, rows
+from tests.builders import customer, entry, rows
 from tests.client import Api
+from tests.segments.calls import segment
 from tests.segments.work import Hands, assert_settled, members, utc
 
 
 @pytest.fixture
 def hands(app: Flask) -> Hands:
     return Hands(app)
-
-
-def segment(api: Api, name: str, rule: str | None) -> str:
-    made = str(new_id())
-    with database(api.app) as db:
-        values = {"id": made, "name": name, "kind": "static" if rule is None else "dynamic", "rule": rule}
-        db.execute(
-            text(
-                "INSERT INTO segments (id, name, kind, rule_text, attributes, segments, version, created_at, updated_at, xid)"
-                " VALUES (:id, :name, :kind, :rule, '{}', '{}', 1, now(), now(), '3')"
-            ),
-            values,
-        )
-        db.execute(text("INSERT INTO segment_states VALUES (:id, :wanted, 0, '0')"), {"id": made, "wanted": 0 if rule is None else 1})
-    return made
 
 
 def told(app: Flask) -> list[tuple[str, str]]:
@@ -69,7 +53,7 @@ class TestEvents:
         assert_settled(hands)
 
     def test_who_is_deleted_leaves_and_who_is_restored_joins(self, api: Api, hands: Hands) -> None:
-        segment(api, "everybody", "TRUE")
+        segment(api, "everybody", "status = 'active'")
         hands.settle()
         one = customer(api)["id"]
         hands.follow()

@@ -30,7 +30,7 @@ class Hands:
 
     app: Flask
     ahead: timedelta = timedelta(0)
-    known: Known = field(default_factory=lambda: Known(factory.names_of_customers()))
+    known: Known = field(default_factory=lambda: Known(factory.catalogues()["customers"]))
 
     def clock(self, db: Connection) -> datetime:
         return lanes.database_clock(db) + self.ahead
@@ -109,9 +109,7 @@ def replayed(app: Flask) -> set[tuple[str, str]]:
 
 def counted(app: Flask) -> Counter[str]:
     """How many members each segment is said to have."""
-    told = rows(
-        app, "SELECT s.name, sum(c.members) AS members FROM segment_counts c JOIN segments s ON s.id = c.segment_id GROUP BY s.name"
-    )
+    counts = "SELECT name, sum(members) AS members FROM segment_counts JOIN segments ON id = segment_id GROUP BY name"
     return +Counter({row.name: int(row.members) for row in rows(app, counts)})
 
 
