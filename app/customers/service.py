@@ -15,7 +15,7 @@ from app.core.errors import Gone, NotFound
 from app.core.preconditions import Precondition
 from app.customers import matching, queries, writing
 from app.customers.book import Book
-from app.customers.record import CustomerRecord
+from app.customers.record import CustomerRecord, ShownCustomer
 
 # Any: values of a customer's fields.
 
@@ -27,9 +27,14 @@ def create(book: Book, *, data: Mapping[str, Any], match: Sequence[str] = ()) ->
     return writing.create(book, data)
 
 
-def get(db: Connection, *, customer_id: UUID) -> CustomerRecord:
+def get(db: Connection, *, customer_id: UUID) -> ShownCustomer:
     """Raises NotFound, or Gone where it is deleted."""
-    return living(_found(queries.get_customer_by_id(db, customer_id)))
+    found = queries.show_customer_by_id(db, customer_id)
+    if found is None:
+        raise NotFound
+    if found.deleted_at is not None:
+        raise Gone(existing_id=found.id, deleted_at=found.deleted_at)
+    return found
 
 
 def patch(
