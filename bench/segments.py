@@ -69,7 +69,7 @@ def _measure_rule(run: Run, app: Flask, connection: psycopg.Connection[Any], rul
 
 
 def _asked(client: FlaskClient, run: Run, method: str, path: str, body: object) -> Any:
-    answer = client.open(path, method=method, json=body, headers={"Authorization": f"Bearer {run.token}"})
+    answer = client.open(path, method=method, json=body, buffered=True, headers={"Authorization": f"Bearer {run.token}"})
     if answer.status_code >= 300:
         raise LoadError(f"{method} {path}: {answer.get_data(as_text=True)[:500]}")
     return answer.get_json()
