@@ -49,11 +49,18 @@ class EntryFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntryOrder:
-    """By the time at which it happened, ties broken by id; `after` is the place behind which a page begins."""
+class EntryPage:
+    """At most `count` of them as JSON with `names`, by the time at which it happened, ties broken by id, from behind `after` on."""
 
+    count: int
+    names: tuple[str, ...] | None = None
     descending: bool = True
     after: tuple[datetime, UUID] | None = None
+
+    @property
+    def columns(self) -> tuple[ColumnElement[Any], ...]:
+        """What is selected for each: its `json`, and its place in the list."""
+        return (queries.as_json(self.names).label("json"), _ENTRIES.c.id, _ENTRIES.c.occurred_at)
 
 
 def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> EntryFilter:
@@ -62,17 +69,17 @@ def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> E
     return EntryFilter(**told, rule=narrowing(db, ruled))
 
 
-def list_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter, order: EntryOrder, count: int) -> Sequence[Row[Any]]:
-    """At most `count` interactions of one customer, in one round trip. Raises NotFound, and Gone where the customer is deleted."""
-    page = _page(select(*queries.COLUMNS).where(_ENTRIES.c.customer_id == _CUSTOMERS.c.id), narrowed, order).limit(count)
-    below = page.correlate(_CUSTOMERS).lateral("page")
+def list_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter, page: EntryPage) -> Sequence[Row[Any]]:
+    """A page of one customer's interactions, in one round trip. Raises NotFound, and Gone where the customer is deleted."""
+    entries = select(*page.columns).select_from(_ENTRIES).where(_ENTRIES.c.customer_id == _CUSTOMERS.c.id)
+    below = _paged(entries, narrowed, page).correlate(_CUSTOMERS).lateral("page")
     # The customer's row is there, whether or not there is an interaction.
     statement = (
-        select(*(below.c[column.name] for column in queries.COLUMNS), _CUSTOMERS.c.deleted_at.label("customer_deleted_at"))
+        select(*below.c, _CUSTOMERS.c.deleted_at.label("customer_deleted_at"))
         .select_from(_CUSTOMERS.outerjoin(below, true()))
         .where(_CUSTOMERS.c.id == customer_id)
     )
-    found = db.execute(_ordered(statement, below.c.occurred_at, below.c.id, order)).all()
+    found = db.execute(_ordered(statement, below.c.occurred_at, below.c.id, page)).all()
     if not found:
         raise NotFound
     if found[0].customer_deleted_at is not None:
@@ -86,14 +93,16 @@ def count_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter) 
     return db.execute(statement).scalar_one()
 
 
-def list_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter, order: EntryOrder, count: int) -> Sequence[Row[Any]]:
-    """At most `count` interactions of all living customers, or of one."""
-    return db.execute(_page(_of_the_living(select(*queries.COLUMNS), customer_id), narrowed, order).limit(count)).all()
+def list_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter, page: EntryPage) -> Sequence[Row[Any]]:
+    """A page of the interactions of all living customers, or of one."""
+    return db.execute(_paged(_of_the_living(select(*page.columns), customer_id), narrowed, page)).all()
 
 
-def stream_entries(snapshot: Snapshot, *, customer_id: UUID | None, narrowed: EntryFilter) -> Generator[Sequence[Row[Any]], None, None]:
-    """All of `list_entries`, by id, some at a time."""
-    statement = _of_the_living(select(*queries.COLUMNS), customer_id).where(*_conditions(narrowed))
+def stream_entries(
+    snapshot: Snapshot, *, customer_id: UUID | None, narrowed: EntryFilter, names: tuple[str, ...] | None
+) -> Generator[Sequence[Row[Any]], None, None]:
+    """All of `list_entries`, by id, some at a time, each as JSON with `names`."""
+    statement = _of_the_living(select(queries.as_json(names)), customer_id).where(*_conditions(narrowed))
     return snapshot.blocks(statement.order_by(_ENTRIES.c.id))
 
 
@@ -109,18 +118,14 @@ def _of_the_living(statement: Select[Any], customer_id: UUID | None) -> Select[A
     return joined if customer_id is None else joined.where(_ENTRIES.c.customer_id == customer_id)
 
 
-def _page(statement: Select[Any], narrowed: EntryFilter, order: EntryOrder) -> Select[Any]:
-    return keyset.page_after(
-        statement.where(*_conditions(narrowed)),
-        column=_ENTRIES.c.occurred_at,
-        key=_ENTRIES.c.id,
-        after=order.after,
-        descending=order.descending,
-    )
+def _paged(statement: Select[Any], narrowed: EntryFilter, page: EntryPage) -> Select[Any]:
+    narrowed_down = statement.where(*_conditions(narrowed))
+    place = (_ENTRIES.c.occurred_at, _ENTRIES.c.id)
+    return keyset.page_after(narrowed_down, column=place[0], key=place[1], after=page.after, descending=page.descending).limit(page.count)
 
 
-def _ordered(statement: Select[Any], column: ColumnElement[Any], key: ColumnElement[Any], order: EntryOrder) -> Select[Any]:
-    return keyset.page_after(statement, column=column, key=key, after=None, descending=order.descending)
+def _ordered(statement: Select[Any], column: ColumnElement[Any], key: ColumnElement[Any], page: EntryPage) -> Select[Any]:
+    return keyset.page_after(statement, column=column, key=key, after=None, descending=page.descending)
 
 
 def _conditions(narrowed: EntryFilter) -> list[ColumnElement[bool]]:

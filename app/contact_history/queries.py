@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_leave
 
 from app.changes.log import Change, append_with, with_event
 from app.contact_history.models import ContactHistoryEntry, ContactHistoryKey
-from app.contact_history.record import EntryRecord, FoundEntry
+from app.contact_history.record import TOLD, EntryRecord, FoundEntry, ShownEntry
 from app.core.caller import Caller
 from app.core.syncing import ExternalKey
 from app.customers.models import Customer
+from app.db import shown
 from app.db.base import table_of
 from app.db.unit_of_work import UnitOfWork
 
@@ -26,12 +28,25 @@ _KEYS = table_of(ContactHistoryKey)
 
 COLUMNS = tuple(_ENTRIES.c[field.name] for field in fields(EntryRecord))
 
+
+@lru_cache(maxsize=1000)
+def as_json(names: tuple[str, ...] | None = None) -> ColumnElement[str]:
+    """An interaction as it is shown, cut down to `names` (None: all that is told of it)."""
+    return shown.as_json(_ENTRIES, TOLD if names is None else names)
+
+
 # A change writes all of these, whatever it changed: one statement that every connection has prepared. The customer is part of the key.
 _WRITTEN = tuple(column.name for column in _ENTRIES.c if column.name not in ("id", "customer_id", "created_at"))
 
 _FOUND = select(*COLUMNS, Customer.deleted_at.label("customer_deleted_at")).join_from(
     _ENTRIES, table_of(Customer), Customer.id == _ENTRIES.c.customer_id
 )
+_SHOWN_BY_ID = (
+    select(as_json(), *(_ENTRIES.c[name] for name in ("id", "customer_id", "version", "deleted_at")), Customer.deleted_at)
+    .join_from(_ENTRIES, table_of(Customer), Customer.id == _ENTRIES.c.customer_id)
+    .where(_ENTRIES.c.id == bindparam("entry"))
+)
+_SHOWN_OF_CUSTOMER = _SHOWN_BY_ID.where(_ENTRIES.c.customer_id == bindparam("customer"))
 _BY_ID = _FOUND.where(_ENTRIES.c.id == bindparam("entry"))
 _OF_CUSTOMER = _BY_ID.where(_ENTRIES.c.customer_id == bindparam("customer"))
 _INSERT = with_event(insert(_ENTRIES).values({column.name: bindparam(f"row_{column.name}", type_=column.type) for column in _ENTRIES.c}))
@@ -58,12 +73,23 @@ _RELEASE = delete(_KEYS).where(*_IS_KEY, _KEYS.c.entry_id == bindparam("entry"))
 _MOVE_KEY = update(_KEYS).where(*_IS_KEY, _KEYS.c.entry_id == bindparam("entry")).values(customer_id=bindparam("customer"))
 
 
+def show_entry_by_id(db: Connection, entry_id: UUID) -> ShownEntry | None:
+    row = db.execute(_SHOWN_BY_ID, {"entry": entry_id}).one_or_none()
+    return None if row is None else ShownEntry(*row)
+
+
+def show_entry_of_customer(db: Connection, customer_id: UUID, entry_id: UUID) -> ShownEntry | None:
+    """As by its id, and where the tables are distributed on one node instead of all."""
+    row = db.execute(_SHOWN_OF_CUSTOMER, {"customer": customer_id, "entry": entry_id}).one_or_none()
+    return None if row is None else ShownEntry(*row)
+
+
 def get_entry_by_id(db: Connection, entry_id: UUID) -> FoundEntry | None:
     return _get(db, _BY_ID, {"entry": entry_id})
 
 
 def get_entry_of_customer(db: Connection, customer_id: UUID, entry_id: UUID) -> FoundEntry | None:
-    """As by its id, and where the tables are distributed on one node instead of all."""
+    """As by its id, on one node where the tables are distributed."""
     return _get(db, _OF_CUSTOMER, {"customer": customer_id, "entry": entry_id})
 
 

@@ -52,6 +52,23 @@ class EntryRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownEntry:
+    """What a read of one interaction answers: its JSON, and what decides about it."""
+
+    json: str
+    id: UUID
+    customer_id: UUID
+    version: int
+    deleted_at: datetime | None
+    customer_deleted_at: datetime | None
+
+    @property
+    def tag(self) -> str:
+        """The inside of the ETag."""
+        return str(self.version)
+
+
+@dataclass(frozen=True, slots=True)
 class FoundEntry:
     """An interaction, withdrawn or not, and since when its customer is deleted."""
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from app.contact_history import listing, schemas, service, syncing
 from app.contact_history.direct import Direct
-from app.contact_history.listing import EntryFilter, EntryOrder
+from app.contact_history.listing import EntryFilter, EntryPage
 from app.contact_history.record import EntryRecord
 from app.core.syncing import Mode, Outcome
 from app.web import dump, external_keys, ruled
@@ -43,7 +43,7 @@ class Timeline(MethodView):
         """
         asked = ruled.by_query(call, query, of="contact_history")
         narrowed = listing.narrowed(call.db, query, asked.ruled)
-        rows = listing.list_timeline(call.db, customer_id=customer_id, narrowed=narrowed, order=_order(asked), count=query["limit"] + 1)
+        rows = listing.list_timeline(call.db, customer_id=customer_id, narrowed=narrowed, page=_wanted(asked))
         total = listing.count_timeline(call.db, customer_id=customer_id, narrowed=narrowed) if query["count"] else None
         return _page(call, asked, narrowed, rows, total)
 
@@ -102,7 +102,8 @@ class OneEntry(MethodView):
     @blp.reads("get_contact_history_entry", scope="history:read", answer=schemas.ContactHistorySchema, refuses=(404, 410), tagged=True)
     def get(self, call: Read, entry_id: UUID) -> Answer:
         """Show an interaction"""
-        return _shown(service.get(call.db, entry_id=entry_id))
+        found = service.get(call.db, entry_id=entry_id)
+        return Answer(dumped=dump.written(found), tag=found.tag)
 
     @blp.writes(
         "patch_contact_history_entry",
@@ -172,7 +173,8 @@ class EntryByKey(MethodView):
     )
     def get(self, call: Read, source: str, external_id: str) -> Answer:
         """Show the interaction that an external id stands for"""
-        return _shown(syncing.get(call.db, key=external_keys.of_path(source, external_id)))
+        found = syncing.get(call.db, key=external_keys.of_path(source, external_id))
+        return Answer(dumped=dump.written(found), tag=found.tag)
 
     @blp.writes(
         "upsert_contact_history_entry_by_external_id",
@@ -230,16 +232,15 @@ def _shown(record: EntryRecord, *, status: HTTPStatus = HTTPStatus.OK) -> Answer
 def _list(call: Read, asked: Asked, *, customer_id: UUID | None) -> Answer:
     query = asked.query
     narrowed = listing.narrowed(call.db, query, asked.ruled)
-    rows = listing.list_entries(call.db, customer_id=customer_id, narrowed=narrowed, order=_order(asked), count=query["limit"] + 1)
+    rows = listing.list_entries(call.db, customer_id=customer_id, narrowed=narrowed, page=_wanted(asked))
     total = listing.count_entries(call.db, customer_id=customer_id, narrowed=narrowed) if query["count"] else None
     return _page(call, asked, narrowed, rows, total)
 
 
-def _order(asked: Asked) -> EntryOrder:
-    return EntryOrder(descending=asked.query["sort"].startswith("-"), after=asked.after)
+def _wanted(asked: Asked) -> EntryPage:
+    descending = asked.query["sort"].startswith("-")
+    return EntryPage(descending=descending, after=asked.after, count=asked.query["limit"] + 1, names=asked.names)
 
 
 def _page(call: Read, asked: Asked, narrowed: EntryFilter, rows: Sequence[Row[Any]], total: int | None) -> Answer:
-    chosen = asked.query["fields_"]
-    show = dump.selected(schemas.ContactHistorySchema, None if chosen is None else tuple(dict.fromkeys(["id", *chosen])))
-    return ruled.page(call, asked, rows, rule=narrowed.rule, sort="occurred_at", dump=show, total=total)
+    return ruled.page(call, asked, rows, rule=narrowed.rule, sort="occurred_at", total=total)

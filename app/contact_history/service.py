@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection
 from app.contact_history import attribution, merging, queries, writing
 from app.contact_history.attribution import Owner
 from app.contact_history.book import Book
-from app.contact_history.record import EntryRecord, FoundEntry
+from app.contact_history.record import EntryRecord, FoundEntry, ShownEntry
 from app.core.errors import Gone, NotFound
 from app.core.preconditions import Precondition
 
@@ -26,9 +27,9 @@ def create(book: Book, *, customer_id: UUID, data: Mapping[str, Any]) -> EntryRe
     return writing.insert(book, customer_id=customer_id, values=values)
 
 
-def get(db: Connection, *, entry_id: UUID) -> EntryRecord:
+def get(db: Connection, *, entry_id: UUID) -> ShownEntry:
     """Raises NotFound, or Gone where it is withdrawn or its customer deleted."""
-    return living(queries.get_entry_by_id(db, entry_id))
+    return there(queries.show_entry_by_id(db, entry_id))
 
 
 def patch(book: Book, *, entry_id: UUID, data: Mapping[str, Any], restore: bool, precondition: Precondition) -> EntryRecord:
@@ -76,8 +77,20 @@ def to_change(found: FoundEntry | None, *, restore: bool) -> EntryRecord:
     if found is None:
         raise NotFound
     entry = found.entry
-    if found.customer_deleted_at is not None:
-        raise Gone(existing_id=entry.customer_id, deleted_at=found.customer_deleted_at)
-    if entry.deleted_at is not None and not restore:
-        raise Gone("contact_history_deleted", existing_id=entry.id, deleted_at=entry.deleted_at)
+    _check_there(entry, since=None if restore else entry.deleted_at, customer_since=found.customer_deleted_at)
     return entry
+
+
+def there(found: ShownEntry | None) -> ShownEntry:
+    """Raises NotFound, or Gone where it is withdrawn or its customer deleted."""
+    if found is None:
+        raise NotFound
+    _check_there(found, since=found.deleted_at, customer_since=found.customer_deleted_at)
+    return found
+
+
+def _check_there(entry: EntryRecord | ShownEntry, *, since: datetime | None, customer_since: datetime | None) -> None:
+    if customer_since is not None:
+        raise Gone(existing_id=entry.customer_id, deleted_at=customer_since)
+    if since is not None:
+        raise Gone("contact_history_deleted", existing_id=entry.id, deleted_at=since)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from app.contact_history import attribution, merging, queries, service, writing
 from app.contact_history.attribution import Owner
 from app.contact_history.book import Book
-from app.contact_history.record import EntryRecord
+from app.contact_history.record import EntryRecord, ShownEntry
 from app.core.errors import Conflict, FieldFault, Invalid, NotFound
 from app.core.preconditions import Precondition
 from app.core.syncing import ExternalKey, Mode, Outcome
@@ -25,13 +25,13 @@ class Synced:
     outcome: Outcome
 
 
-def get(db: Connection, *, key: ExternalKey) -> EntryRecord:
+def get(db: Connection, *, key: ExternalKey) -> ShownEntry:
     """Raises NotFound, or Gone where it is withdrawn or its customer deleted."""
     held = queries.get_holder(db, key)
     if held is None:
         raise NotFound
     # By its id alone where it was moved between the two statements.
-    return service.living(queries.get_entry_of_customer(db, *held) or queries.get_entry_by_id(db, held[1]))
+    return service.there(queries.show_entry_of_customer(db, *held) or queries.show_entry_by_id(db, held[1]))
 
 
 def upsert(

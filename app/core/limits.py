@@ -28,6 +28,7 @@ ATTRIBUTE_TEXT_MAX = 4096
 QUERY_TEXT_MAX = 200
 TOKEN_NAME_MAX = 100
 REQUEST_ID_MAX = 128
+DESCRIPTION_MAX = 2000
 SUBJECT_MAX = 998
 BODY_MAX = 65_536
 AMOUNT_DIGITS_MAX = 15
@@ -63,6 +64,12 @@ RULE_LIST_MAX = 500
 RULE_DIGITS_MAX = 38
 RULE_DAYS_MAX = 36_500
 RULE_FAULTS_MAX = 10
+
+# Segments: how far they may stand behind each other, and what a rule may come to with the rules of all that it names.
+SEGMENTS_MAX = 500
+SEGMENT_LEVELS_MAX = 5
+SEGMENT_NODES_MAX = 1000
+SEGMENT_SAMPLE = 10
 
 # Streams. A line is a record of CSV too.
 LINE_MAX_BYTES = 1_048_576

@@ -66,9 +66,13 @@ def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> C
     return CustomerFilter(**told, rule=narrowing(db, ruled))
 
 
-def list_customers(db: Connection, *, narrowed: CustomerFilter, order: CustomerOrder, count: int) -> Sequence[Row[Any]]:
-    """At most `count` rows behind `order.after`, ties broken by id, each with its `sort_value`; those without one come last."""
-    statement = _narrow(select(*queries.COLUMNS, order.column.label("sort_value")), db, narrowed, _for_page(narrowed))
+def list_customers(
+    db: Connection, *, narrowed: CustomerFilter, order: CustomerOrder, count: int, names: tuple[str, ...] | None
+) -> Sequence[Row[Any]]:
+    """At most `count` rows behind `order.after`, ties broken by id: each as JSON with `names`, its `id` and its `sort_value`; those
+    without one come last."""
+    shown = (queries.as_json(names).label("json"), _CUSTOMERS.c.id, order.column.label("sort_value"))
+    statement = _narrow(select(*shown).select_from(_CUSTOMERS), db, narrowed, _for_page(narrowed))
     if statement is None:
         return []
     if isinstance(order.column, InstrumentedAttribute):
@@ -103,10 +107,12 @@ def attribute_column(db: Connection, name: str) -> Any:
     return found.sql
 
 
-def stream_customers(snapshot: Snapshot, *, narrowed: CustomerFilter) -> Generator[Sequence[Row[Any]], None, None]:
-    """All rows, by id, some at a time."""
+def stream_customers(
+    snapshot: Snapshot, *, narrowed: CustomerFilter, names: tuple[str, ...] | None
+) -> Generator[Sequence[Row[Any]], None, None]:
+    """All of them, by id, some at a time, each as JSON with `names`."""
     with snapshot.watched():
-        statement = _narrow(select(*queries.COLUMNS), snapshot.connection, narrowed, _for_all(narrowed))
+        statement = _narrow(select(queries.as_json(names)).select_from(_CUSTOMERS), snapshot.connection, narrowed, _for_all(narrowed))
     if statement is not None:
         yield from snapshot.blocks(statement.order_by(Customer.id))
 

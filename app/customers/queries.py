@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zlib import crc32
 
-from sqlalchemy import ARRAY, Connection, Text, Uuid, any_, bindparam, delete, insert, select, text, tuple_, update
+from sqlalchemy import ARRAY, ColumnElement, Connection, Text, Uuid, any_, bindparam, delete, insert, select, text, tuple_, update
 
 from app.changes.log import Change, append_with, with_event
 from app.core.caller import Caller
 from app.customers.book import Identifier
 from app.customers.models import Customer, CustomerKey
-from app.customers.record import METRICS, CustomerRecord
+from app.customers.record import METRICS, SHOWN, CustomerRecord, ShownCustomer
+from app.db import shown
 from app.db.base import table_of
 from app.db.unit_of_work import UnitOfWork
 
@@ -24,6 +26,19 @@ _CUSTOMERS = table_of(Customer)
 _KEYS = table_of(CustomerKey)
 
 COLUMNS = tuple(_CUSTOMERS.c[field.name] for field in fields(CustomerRecord))
+
+_OBJECTS = {"metrics": tuple(name for name in METRICS if name != "metrics_version")}
+
+
+@lru_cache(maxsize=1000)
+def as_json(names: tuple[str, ...] | None = None) -> ColumnElement[str]:
+    """A customer as it is shown, cut down to `names` (None: all of SHOWN)."""
+    return shown.as_json(_CUSTOMERS, SHOWN if names is None else names, _OBJECTS)
+
+
+_SHOWN_BY_ID = select(as_json(), *(_CUSTOMERS.c[name] for name in ("id", "version", "metrics_version", "deleted_at"))).where(
+    Customer.id == bindparam("key")
+)
 
 # A change writes all of these, whatever it changed: one statement that every connection has prepared, where one for each set of
 # fields would be many.
@@ -72,6 +87,11 @@ _LOCK_BUCKETS = 1024
 _LOCK_IDENTIFIERS = text(
     "SELECT pg_advisory_xact_lock(class, bucket) FROM unnest(CAST(:classes AS int[]), CAST(:buckets AS int[])) AS wanted (class, bucket)"
 )
+
+
+def show_customer_by_id(db: Connection, customer_id: UUID) -> ShownCustomer | None:
+    row = db.execute(_SHOWN_BY_ID, {"key": customer_id}).one_or_none()
+    return None if row is None else ShownCustomer(*row)
 
 
 def get_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | None:

@@ -59,6 +59,22 @@ class CustomerRecord:
         return f"{self.version}.{self.metrics_version}"
 
 
+@dataclass(frozen=True, slots=True)
+class ShownCustomer:
+    """What a read of one customer answers: its JSON, and what decides about it."""
+
+    json: str
+    id: UUID
+    version: int
+    metrics_version: int
+    deleted_at: datetime | None
+
+    @property
+    def tag(self) -> str:
+        """The inside of the ETag."""
+        return f"{self.version}.{self.metrics_version}"
+
+
 KINDS = ("person", "organization")
 STATUSES = ("active", "inactive", "blocked")
 
@@ -92,6 +108,9 @@ WRITABLE = (
 
 # What an event of a new customer tells: all that is shown but the metrics, which have events of their own.
 TOLD = ("id", *WRITABLE, "version", "created_at", "updated_at", "deleted_at")
+
+# What is shown, in its order. `metrics` is no column, but all of METRICS as an object, without their version.
+SHOWN = ("id", *WRITABLE[:-1], "metrics", "version", "created_at", "updated_at", "source_updated_at", "deleted_at")
 
 # Kept by the contact history, never by a write of the customer.
 METRICS = (

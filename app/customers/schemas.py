@@ -185,9 +185,6 @@ class CustomerPageSchema(AnswerSchema):
     total = fields.Whole(least=0, metadata={"description": "With `count=exact`."})
 
 
-SHOWN = tuple(CustomerSchema._declared_fields)
-
-
 _ATTRIBUTE_SORT = re.compile(rf"-?attributes\.[A-Za-z][A-Za-z0-9_]{{0,{limits.ATTRIBUTE_NAME_MAX - 1}}}\Z")
 
 

@@ -13,7 +13,7 @@ from app.core.preconditions import Precondition
 from app.core.syncing import ExternalKey, Mode, Outcome
 from app.customers import matching, queries, service, writing
 from app.customers.book import Book
-from app.customers.record import CustomerRecord
+from app.customers.record import CustomerRecord, ShownCustomer
 
 # Any: values of a customer's fields.
 
@@ -26,7 +26,7 @@ class Synced:
     is_stale: bool = False
 
 
-def get(db: Connection, *, key: ExternalKey) -> CustomerRecord:
+def get(db: Connection, *, key: ExternalKey) -> ShownCustomer:
     """Raises NotFound, or Gone where it is deleted."""
     customer_id = queries.get_customer_id_by_key(db, key.source, key.external_id)
     if customer_id is None:

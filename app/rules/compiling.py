@@ -60,8 +60,13 @@ def compile_rule(checked: Checked, *, now: datetime) -> ColumnElement[bool]:
 
 def compile_rule_for_all(checked: Checked, *, now: datetime) -> ColumnElement[bool]:
     """The same where all rows that match are wanted, to be counted or written down."""
-    reach = Reach.SOME if _is_narrowed(checked) else Reach.ALL
-    return _Compiler(checked, Evaluation(now, reach)).condition(checked.rule).sql
+    return compile_part(checked, Evaluation(now, Reach.ALL))
+
+
+def compile_part(checked: Checked, evaluation: Evaluation) -> ColumnElement[bool]:
+    """The same of a rule that a name in another one stands for, which is being evaluated."""
+    reach = Reach.SOME if _is_narrowed(checked) else evaluation.reach
+    return _Compiler(checked, Evaluation(evaluation.now, reach)).condition(checked.rule).sql
 
 
 def compile_value(checked: Checked, node: tree.Scalar, *, now: datetime) -> Expression:

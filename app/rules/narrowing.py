@@ -47,7 +47,12 @@ def narrowing(db: Connection, ruled: Ruled | None) -> Narrowing | None:
     if ruled is None:
         return None
     rule = reading.check(db, ruled.catalogue, ruled.rule, pointer=ruled.pointer)
-    return Narrowing(rule, ruled.now or _begin(db, rule))
+    return begun(db, rule, now=ruled.now)
+
+
+def begun(db: Connection, rule: Checked, *, now: datetime | None) -> Narrowing:
+    """An evaluation of `rule` as at `now`; where that is None, a new one."""
+    return Narrowing(rule, now or _begin(db, rule))
 
 
 def _begin(db: Connection, rule: Checked) -> datetime:

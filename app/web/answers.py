@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+import orjson
+
 
 @dataclass(slots=True)
 class Answer:
-    """A plain row, dumped by the operation's schema; or, where a page has done that for each item already, `dumped`."""
+    """A plain row, dumped by the operation's schema; or `dumped` already, by a page for each item or by the database."""
 
     # Any: rows of any feature; JSON.
     value: Any = None
-    dumped: dict[str, Any] | None = None
+    dumped: dict[str, Any] | orjson.Fragment | None = None
     status: HTTPStatus | None = None
     # The inside of the ETag, without quotes.
     tag: str | None = None

@@ -8,9 +8,9 @@ bytes is tested for every schema.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 import marshmallow
 import orjson
@@ -19,9 +19,21 @@ from app.web import fields
 from app.web.schemas import Schema
 
 # Any: rows of any feature in, JSON out.
-Dump = Callable[[Any], dict[str, Any]]
+Dump = Callable[[Any], dict[str, Any] | orjson.Fragment]
 
 _OPTIONS = orjson.OPT_UTC_Z
+
+
+class Written(Protocol):
+    """A row that the database wrote as JSON, see `app.db.shown`."""
+
+    @property
+    def json(self) -> str: ...
+
+
+def written(row: Written) -> orjson.Fragment:
+    """What the database wrote, as it is."""
+    return orjson.Fragment(row.json)
 
 
 def to_bytes(value: Any) -> bytes:
@@ -33,14 +45,6 @@ def to_bytes(value: Any) -> bytes:
 def compiled(kind: type[Schema]) -> Dump:
     """The dump of `kind`, for rows with attributes."""
     return _compile(kind(), attrgetter)
-
-
-@lru_cache(maxsize=1000)
-def selected(kind: type[Schema], names: tuple[str, ...] | None) -> Dump:
-    """The dump of `kind`, cut down to `names` (None: all of them)."""
-    if names is None:
-        return compiled(kind)
-    return _compile(kind(only=names), attrgetter)
 
 
 def _compile(schema: Schema, getter: Callable[..., Callable[[Any], Any]]) -> Dump:

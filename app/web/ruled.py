@@ -10,9 +10,8 @@ from uuid import UUID
 from app.rules import printing, reading
 from app.rules.narrowing import Narrowing, Ruled
 from app.rules.tree import Condition
-from app.web import paging
+from app.web import dump, paging
 from app.web.answers import Answer
-from app.web.dump import Dump
 from app.web.frame import Read, runtime
 
 # Any: what the schemas load, and columns of rows.
@@ -26,6 +25,12 @@ class Asked:
     prefix: str
     ruled: Ruled | None
     after: tuple[Any, UUID] | None
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The fields that are wanted; None: all."""
+        chosen = self.query["fields_"]
+        return None if chosen is None else tuple(dict.fromkeys(["id", *chosen]))
 
 
 def by_query(call: Read, query: Mapping[str, Any], *, of: str) -> Asked:
@@ -45,7 +50,7 @@ def for_export(query: Mapping[str, Any], *, of: str) -> Ruled | None:
     return None if rule is None else Ruled(rule, "query.filter", runtime().catalogues[of])
 
 
-def page(call: Read, asked: Asked, rows: Sequence[Any], *, rule: Narrowing | None, sort: str, dump: Dump, total: int | None) -> Answer:
+def page(call: Read, asked: Asked, rows: Sequence[Any], *, rule: Narrowing | None, sort: str, total: int | None) -> Answer:
     """A walk over pages is one evaluation: the cursor carries the moment of the first page, beside the column `sort` and the id."""
     now = None if rule is None else rule.now
     return paging.answer(
@@ -53,7 +58,7 @@ def page(call: Read, asked: Asked, rows: Sequence[Any], *, rule: Narrowing | Non
         cursors=runtime().cursors,
         caller=call.caller,
         query=asked.query,
-        dump=dump,
+        dump=dump.written,
         key=lambda row: (getattr(row, sort), row.id, now),
         total=total,
     )

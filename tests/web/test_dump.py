@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import factory
-from app.customers.schemas import SHOWN, CustomerSchema
 from app.web import dump, fields
 from app.web.schemas import AnswerSchema, ProblemSchema
 
@@ -132,19 +131,6 @@ class TestCompiled:
         answers = set(re.findall(r"#/components/schemas/(\w+)", str(_successes(document))))
         assert answers
         assert answers - {kind.__name__.removesuffix("Schema") for kind in every_schema()} == set()
-
-
-class TestSelected:
-    @settings(max_examples=20, deadline=None)
-    @given(data=st.data())
-    def test_a_part_of_the_fields_is_that_part_of_the_whole(self, data: st.DataObject) -> None:
-        row = data.draw(rows(CustomerSchema))
-        names = tuple(data.draw(st.lists(st.sampled_from(SHOWN), min_size=1, unique=True)))
-
-        told = dump.selected(CustomerSchema, names)(row)
-
-        whole = dump.compiled(CustomerSchema)(row)
-        assert told == {name: whole[name] for name in names}
 
 
 class TestBytes:

@@ -25,6 +25,6 @@ def rows(query: Mapping[str, Any]) -> Rows:
     def read(snapshot: Snapshot) -> Generator[Sequence[Row[Any]], None, None]:
         with snapshot.watched():
             narrowed = listing.narrowed(snapshot.connection, query, rule)
-        return listing.stream_entries(snapshot, customer_id=query["customer_id"], narrowed=narrowed)
+        return listing.stream_entries(snapshot, customer_id=query["customer_id"], narrowed=narrowed, names=query["fields_"])
 
     return exporting.rows(ContactHistorySchema, query["fields_"], read, place=change_queries.get_snapshot)

@@ -27,6 +27,6 @@ def rows(query: Mapping[str, Any]) -> Rows:
     def read(snapshot: Snapshot) -> Generator[Sequence[Row[Any]], None, None]:
         with snapshot.watched():
             narrowed = listing.narrowed(snapshot.connection, query, rule)
-        return listing.stream_customers(snapshot, narrowed=narrowed)
+        return listing.stream_customers(snapshot, narrowed=narrowed, names=query["fields_"])
 
     return exporting.rows(CustomerSchema, query["fields_"], read, place=change_queries.get_snapshot, parts=_PARTS)

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from app.db.engines import Snapshot
-from app.web import dump
 from app.web.frame import runtime
 from app.web.schemas import Schema
 from app.web.streams.exporting import Rows
@@ -19,19 +18,16 @@ from app.web.streams.exporting import Rows
 Read = Callable[[Snapshot], Generator[Sequence[Row[Any]], None, None]]
 
 
-class _Rows:
-    """The rows of an export; `close` closes the cursor, then the transaction that it is of."""
+class _Blocks:
+    """The rows of an export as JSON, some at a time; `close` closes the cursor, then the transaction that it is of."""
 
-    def __init__(self, opened: ExitStack, blocks: Iterator[Sequence[Row[Any]]], show: dump.Dump) -> None:
+    def __init__(self, opened: ExitStack, blocks: Iterator[Sequence[Row[Any]]]) -> None:
         self._opened = opened
         self._blocks = blocks
-        self._show = show
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        show = self._show
+    def __iter__(self) -> Iterator[Sequence[str]]:
         for block in self._blocks:
-            for row in block:
-                yield show(row)
+            yield [row[0] for row in block]
 
     def close(self) -> None:
         self._opened.close()
@@ -45,7 +41,7 @@ def rows(
     place: Callable[[Connection], tuple[int, str]],
     parts: Mapping[str, Sequence[str]] | None = None,
 ) -> Rows:
-    """What `read` finds in a snapshot of its own, as `kind` shows it, cut down to `names`.
+    """What `read` finds in a snapshot of its own: rows of one column, the JSON of `kind` cut down to `names`.
 
     `place`: the epoch of the feed, and what the transaction sees. `parts`: the columns that CSV has in place of one.
     """
@@ -55,6 +51,6 @@ def rows(
         with snapshot.watched():
             position = here.positions.text_of_snapshot(*place(snapshot.connection))
         blocks = opened.enter_context(closing(read(snapshot)))
-        found = _Rows(opened.pop_all(), blocks, dump.selected(kind, names))
+        found = _Blocks(opened.pop_all(), blocks)
     columns = [column for name in names or tuple(kind._declared_fields) for column in (parts or {}).get(name, (name,))]
     return Rows(found, columns, {"Kehu-Position": position, "Kehu-Snapshot": "yes"})

@@ -16,7 +16,6 @@ from flask import Request
 from app.core import limits, logs
 from app.core.errors import KehuError
 from app.db import failures
-from app.web import dump
 from app.web.connection import BoundedSocket
 from app.web.streams import outgoing
 from app.web.streams.negotiation import Kind
@@ -31,10 +30,10 @@ _log = logs.get(__name__)
 _PIECE_BYTES = 65_536
 
 
-class ClosableRows(Protocol):
-    """Rows as they are dumped, and what was opened for them."""
+class ClosableBlocks(Protocol):
+    """Rows as JSON objects, some at a time, and what was opened for them."""
 
-    def __iter__(self) -> Iterator[Mapping[str, Any]]: ...
+    def __iter__(self) -> Iterator[Sequence[str]]: ...
     def close(self) -> None: ...
 
 
@@ -42,7 +41,7 @@ class ClosableRows(Protocol):
 class Rows:
     """What an export gives."""
 
-    rows: ClosableRows
+    blocks: ClosableBlocks
     # Names of members, `a.b` for a member of a member: the columns of CSV, in their order.
     columns: Sequence[str]
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -57,9 +56,9 @@ def begin(rows: Rows, kind: Kind, place: Place, request: Request) -> Answering:
     try:
         first = next(pieces, b"")
     except BaseException:
-        rows.rows.close()
+        rows.blocks.close()
         raise
-    return Answering(_or_cut(chain((first,), pieces), request), place, rows.rows)
+    return Answering(_or_cut(chain((first,), pieces), request), place, rows.blocks)
 
 
 def _or_cut(pieces: Iterator[bytes], request: Request) -> Iterator[bytes]:
@@ -77,18 +76,9 @@ def _or_cut(pieces: Iterator[bytes], request: Request) -> Iterator[bytes]:
 
 
 def _ndjson(rows: Rows) -> Iterator[bytes]:
-    parts: list[bytes] = []
-    size = 0
-    for row in rows.rows:
-        part = orjson.dumps(row, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
-        parts.append(part)
-        size += len(part)
-        if size >= _PIECE_BYTES:
-            yield b"".join(parts)
-            parts.clear()
-            size = 0
-    if parts:
-        yield b"".join(parts)
+    # No line end stands in JSON that row_to_json wrote.
+    for block in rows.blocks:
+        yield ("\n".join(block) + "\n").encode()
 
 
 def _csv(rows: Rows) -> Iterator[bytes]:
@@ -96,8 +86,9 @@ def _csv(rows: Rows) -> Iterator[bytes]:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([guarded(name) for name in rows.columns])
     getters = [_getter(name) for name in rows.columns]
-    for row in rows.rows:
-        writer.writerow([_cell(get(row)) for get in getters])
+    for row in chain.from_iterable(rows.blocks):
+        read = orjson.loads(row)
+        writer.writerow([_cell(get(read)) for get in getters])
         if text.tell() >= _PIECE_BYTES:
             yield text.getvalue().encode()
             text.seek(0)
@@ -117,6 +108,4 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return guarded(value)
-    written = dump.to_bytes(value).decode()
-    # As JSON a time, a date and an id are quoted texts.
-    return guarded(written[1:-1]) if written.startswith('"') else written
+    return orjson.dumps(value).decode()
