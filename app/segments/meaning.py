@@ -147,7 +147,7 @@ class Meanings:
         definition = self.by_name[name]
         if definition.kind == STATIC:
             return has_member(definition.id)
-        return compiling.compile_rule(self.checked(name), now=evaluation.now)
+        return compiling.compile_part(self.checked(name), evaluation)
 
 
 def has_member(segment_id: UUID) -> ColumnElement[bool]:
@@ -165,6 +165,8 @@ def function(
 ) -> Function:
     return Function(
         name=IN_SEGMENT,
+        # The rule that it stands for decides it.
+        is_aggregate=True,
         parameters=(Parameter(name="name", types=(Type.STRING,), literal=True, check=check),),
         result=Type.BOOLEAN,
         meaning="Whether the customer is in the segment of this name, now.",
