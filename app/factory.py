@@ -32,6 +32,7 @@ from app.idempotency.store import KeyStore
 from app.rules import builtins
 from app.rules.catalogue import Catalogue, Entries
 from app.segments import catalogue as segment_names
+from app.segments import measuring
 from app.segments import member_routes as members
 from app.segments import queries as segment_queries
 from app.segments import routes as segments
@@ -106,6 +107,7 @@ def _measured(database: Database) -> dict[str, tuple[str, float]]:
     try:
         with database.lease(time.monotonic() + _MEASURE_SECONDS) as connection:
             behind = queries.seconds_behind(connection)
+            segments = measuring.measures(connection)
     except failures.DATABASE_ERRORS:
         return {"kehu_database_up": ("Whether the database answers", 0)}
     return {
@@ -114,4 +116,5 @@ def _measured(database: Database) -> dict[str, tuple[str, float]]:
             "Age of the oldest event that the feed does not show yet, since an older transaction is still running",
             behind,
         ),
+        **segments,
     }

@@ -30,6 +30,7 @@ _UPDATE = update(_ATTRIBUTES).where(_ATTRIBUTES.c.name == bindparam("key"))
 _DELETE = delete(_ATTRIBUTES).where(_ATTRIBUTES.c.name == bindparam("key"))
 # In one statement, and so of one moment.
 _WITH_EDITION = select(_EDITION.c.edition, *_COLUMNS).select_from(_EDITION.outerjoin(_ATTRIBUTES, true())).order_by(_ATTRIBUTES.c.name)
+_EDITION_ALONE = select(_EDITION.c.edition)
 # Whoever changes definitions waits here for the one before him, up to the end of his transaction.
 _RENEW = (
     postgresql.insert(_EDITION)
@@ -48,6 +49,11 @@ def list_definitions_with_edition(db: Connection) -> Definitions:
     rows = db.execute(_WITH_EDITION).all()
     edition: UUID | None = rows[0].edition if rows else None
     return Definitions({row.name: Definition(*row[1:]) for row in rows if row.name is not None}, edition)
+
+
+def get_edition(db: Connection) -> UUID | None:
+    """None before anything was defined."""
+    return db.scalar(_EDITION_ALONE)
 
 
 def renew_edition(db: Connection) -> None:

@@ -33,7 +33,13 @@ class Narrowing:
 
     @property
     def condition(self) -> ColumnElement[bool]:
+        """For a page."""
         return compiling.compile_rule(self.rule, now=self.now)
+
+    @property
+    def condition_of_all(self) -> ColumnElement[bool]:
+        """For a count, or an export."""
+        return compiling.compile_rule_for_all(self.rule, now=self.now)
 
 
 def narrowing(db: Connection, ruled: Ruled | None) -> Narrowing | None:

@@ -38,7 +38,7 @@ def with_segments(below: Catalogue) -> Catalogue:
     """`below`, and segments beside it."""
     shown = meaning.function(check=lambda _: None, value=_unnamed, nullable=False, uses_time=False)
     functions = {**below.functions, meaning.IN_SEGMENT: shown}
-    return Catalogue(below.names, below.families, functions, (*below.providers, SegmentNames(below)))
+    return Catalogue(below.names, below.families, functions, (*below.providers, SegmentNames(below)), below.ranges)
 
 
 def meanings(db: Connection, catalogue: Catalogue, definitions: Sequence[Definition]) -> Meanings:

@@ -75,7 +75,7 @@ class Meanings:
         called = {node.function for tree in self._trees.values() for node in walk(tree) if isinstance(node, Call)}
         self.uses_time = any(prepared.functions[name].uses_time for name in called & set(prepared.functions))
         functions = {**prepared.functions, IN_SEGMENT: self.function(Weight(0, 0))}
-        self._catalogue = Catalogue(prepared.names, prepared.families, functions)
+        self._catalogue = Catalogue(prepared.names, prepared.families, functions, ranges=prepared.ranges)
 
     def function(self, whole: Weight) -> Function:
         """`in_segment`, for a rule that names these segments and with them comes to `whole`."""
@@ -85,7 +85,9 @@ class Meanings:
             self._check(name)
 
         # What is put in place of a name may be NULL wherever its columns are.
-        return function(check=check, value=self._condition, nullable=bool(self._trees), uses_time=self.uses_time)
+        return function(
+            check=check, value=self._condition, nullable=bool(self._trees), uses_time=self.uses_time, stands_for=self._stands_for
+        )
 
     def checked(self, name: str) -> Checked:
         """The rule of the dynamic segment `name`. Raises Conflict where it is stored and means nothing any more."""
@@ -139,11 +141,14 @@ class Meanings:
             self.checked(name)
             self._under_way.discard(name)
 
+    def _stands_for(self, name: str) -> Checked | None:
+        return None if self.by_name[name].kind == STATIC else self.checked(name)
+
     def _condition(self, evaluation: Evaluation, name: str) -> ColumnElement[bool]:
         definition = self.by_name[name]
         if definition.kind == STATIC:
             return has_member(definition.id)
-        return compiling.compile_rule(self.checked(name), now=evaluation.now)
+        return compiling.compile_part(self.checked(name), evaluation)
 
 
 def has_member(segment_id: UUID) -> ColumnElement[bool]:
@@ -151,15 +156,25 @@ def has_member(segment_id: UUID) -> ColumnElement[bool]:
     return exists().where(_MEMBERS.c.customer_id == Customer.id, _MEMBERS.c.segment_id == segment_id)
 
 
-def function(*, check: Callable[[Any], None], value: Any, nullable: bool, uses_time: bool) -> Function:
+def function(
+    *,
+    check: Callable[[Any], None],
+    value: Any,
+    nullable: bool,
+    uses_time: bool,
+    stands_for: Callable[[str], Checked | None] | None = None,
+) -> Function:
     return Function(
         name=IN_SEGMENT,
+        # The rule that it stands for decides it.
+        is_aggregate=True,
         parameters=(Parameter(name="name", types=(Type.STRING,), literal=True, check=check),),
         result=Type.BOOLEAN,
         meaning="Whether the customer is in the segment of this name, now.",
         value=value,
         nullable=nullable,
         uses_time=uses_time,
+        stands_for=stands_for,
     )
 
 
