@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 T = TypeVar("T")
 D = TypeVar("D")
 
-SERVICES = ("customers", "contact_history")
+SERVICES = ("customers", "contact_history", "segments")
 
 # A shorter key could be guessed from one signed cursor.
 _MIN_SECRET_LENGTH = 32

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import Connection
 
 from app.attributes import routes as attributes
 from app.attributes.catalogue import AttributeNames
@@ -29,6 +31,11 @@ from app.db.engines import Database
 from app.idempotency.store import KeyStore
 from app.rules import builtins
 from app.rules.catalogue import Catalogue, Entries
+from app.segments import catalogue as segment_names
+from app.segments import measuring
+from app.segments import member_routes as members
+from app.segments import queries as segment_queries
+from app.segments import routes as segments
 from app.tokens import routes as tokens
 from app.tokens.look_up import TokenLookUp
 from app.web import api, converters, docs, edge, frame, health, metrics, problems
@@ -40,6 +47,7 @@ _MEASURE_SECONDS = 2.0
 _BLUEPRINTS = {
     "customers": (tokens.blp, customers_in_bulk.blp, customers.blp, attributes.blp, changes.blp),
     "contact_history": (contact_history_in_bulk.blp, contact_history.blp),
+    "segments": (segments.blp, members.blp),
 }
 
 _ATTRIBUTES = Entries(providers=(AttributeNames(Customer.attributes),))
@@ -64,10 +72,8 @@ def create_app(config: Config) -> Flask:
         positions=Positions(config.secret_key),
         cursors=Cursors(config.secret_key),
         keys=KeyStore(database),
-        catalogues={
-            "customers": Catalogue.of([builtins.ENTRIES, customer_names.entries(), windows.ENTRIES, _ATTRIBUTES]),
-            "contact_history": Catalogue.of([builtins.ENTRIES, entry_names.entries()]),
-        },
+        catalogues=catalogues(),
+        attribute_uses=_attribute_uses,
         waiters=threading.Semaphore(config.threads // 4),
         streams=threading.Semaphore(config.streams),
     )
@@ -83,11 +89,25 @@ def create_app(config: Config) -> Flask:
     return app
 
 
+def catalogues() -> Mapping[str, Catalogue]:
+    """What rules may name, by the kind of row that they are about, whatever is mounted."""
+    customers = Catalogue.of([builtins.ENTRIES, customer_names.entries(), windows.ENTRIES, _ATTRIBUTES])
+    return {
+        "customers": segment_names.with_segments(customers),
+        "contact_history": Catalogue.of([builtins.ENTRIES, entry_names.entries()]),
+    }
+
+
+def _attribute_uses(db: Connection, attribute: str) -> list[Mapping[str, object]]:
+    return [{"id": one.id, "name": one.name} for one in segment_queries.list_definitions_by_attribute(db, attribute)]
+
+
 def _measured(database: Database) -> dict[str, tuple[str, float]]:
     """What only the database knows; nothing where it does not answer, and the figures of the processes are shown all the same."""
     try:
         with database.lease(time.monotonic() + _MEASURE_SECONDS) as connection:
             behind = queries.seconds_behind(connection)
+            segments = measuring.measures(connection)
     except failures.DATABASE_ERRORS:
         return {"kehu_database_up": ("Whether the database answers", 0)}
     return {
@@ -96,4 +116,5 @@ def _measured(database: Database) -> dict[str, tuple[str, float]]:
             "Age of the oldest event that the feed does not show yet, since an older transaction is still running",
             behind,
         ),
+        **segments,
     }

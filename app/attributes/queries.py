@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, delete, func, select, true, update
+from sqlalchemy import ARRAY, Connection, Text, any_, bindparam, delete, func, select, true, update
 from sqlalchemy.dialects import postgresql
 
 from app.attributes.definition import Definition, Definitions
@@ -22,12 +22,15 @@ _COLUMNS = tuple(_ATTRIBUTES.c[field.name] for field in fields(Definition))
 _ALL = select(*_COLUMNS).order_by(_ATTRIBUTES.c.name)
 _ONE = select(*_COLUMNS).where(_ATTRIBUTES.c.name == bindparam("key"))
 _LOCKED = _ONE.with_for_update()
+_SHARED = select(_ATTRIBUTES.c.name).where(_ATTRIBUTES.c.name == any_(bindparam("names", type_=ARRAY(Text))))
+_SHARE = _SHARED.order_by(_ATTRIBUTES.c.name).with_for_update(read=True)
 _COUNT = select(func.count()).select_from(_ATTRIBUTES)
 _CLAIM = postgresql.insert(_ATTRIBUTES).on_conflict_do_nothing(index_elements=["name"]).returning(_ATTRIBUTES.c.name)
 _UPDATE = update(_ATTRIBUTES).where(_ATTRIBUTES.c.name == bindparam("key"))
 _DELETE = delete(_ATTRIBUTES).where(_ATTRIBUTES.c.name == bindparam("key"))
 # In one statement, and so of one moment.
 _WITH_EDITION = select(_EDITION.c.edition, *_COLUMNS).select_from(_EDITION.outerjoin(_ATTRIBUTES, true())).order_by(_ATTRIBUTES.c.name)
+_EDITION_ALONE = select(_EDITION.c.edition)
 # Whoever changes definitions waits here for the one before him, up to the end of his transaction.
 _RENEW = (
     postgresql.insert(_EDITION)
@@ -48,6 +51,11 @@ def list_definitions_with_edition(db: Connection) -> Definitions:
     return Definitions({row.name: Definition(*row[1:]) for row in rows if row.name is not None}, edition)
 
 
+def get_edition(db: Connection) -> UUID | None:
+    """None before anything was defined."""
+    return db.scalar(_EDITION_ALONE)
+
+
 def renew_edition(db: Connection) -> None:
     """Say that values are checked otherwise from now on."""
     db.execute(_RENEW)
@@ -62,6 +70,12 @@ def lock_definition_by_name(db: Connection, name: str) -> Definition | None:
     """Locked up to the end of the transaction."""
     row = db.execute(_LOCKED, {"key": name}).one_or_none()
     return None if row is None else Definition(*row)
+
+
+def share_definitions(db: Connection, names: Sequence[str]) -> None:
+    """Those of `names` that there are cannot be changed or retired up to the end of the transaction."""
+    if names:
+        db.execute(_SHARE, {"names": list(names)})
 
 
 def count_definitions(db: Connection) -> int:

@@ -63,13 +63,13 @@ class OneAttribute(MethodView):
             call.unit.afterwards.append(_index)
         return _answer(shown, status=HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
-    @blp.writes("delete_attribute", scope="customers:write", answer=None, status=HTTPStatus.NO_CONTENT, refuses=(404,), versioned=True)
+    @blp.writes("delete_attribute", scope="customers:write", answer=None, status=HTTPStatus.NO_CONTENT, refuses=(404, 409), versioned=True)
     def delete(self, call: Write, attribute: str) -> Answer:
         """Retire a custom attribute
 
-        Its values stay, no longer checked; rules may not name it any more.
+        Its values stay, no longer checked; rules may not name it any more. Where the rule of a segment does, 409 `attribute_in_use`.
         """
-        service.delete(call.unit, name=attribute, precondition=call.precondition)
+        service.delete(call.unit, name=attribute, uses=runtime().attribute_uses, precondition=call.precondition)
         call.unit.afterwards.append(_index)
         return Answer()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,6 +16,9 @@ from app.core.preconditions import Precondition
 from app.db.unit_of_work import UnitOfWork
 
 # Any: columns of a definition.
+
+# Who names an attribute, each by its id and name, for people.
+Uses = Callable[[Connection, str], Sequence[Mapping[str, object]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,16 @@ def put(unit: UnitOfWork, *, name: str, data: Mapping[str, Any], precondition: P
     return _shown(unit.connection, after), False
 
 
-def delete(unit: UnitOfWork, *, name: str, precondition: Precondition) -> None:
-    """Retire the definition; values stay where they are, as those of an undefined attribute. Raises NotFound and the precondition's."""
+def delete(unit: UnitOfWork, *, name: str, uses: Uses, precondition: Precondition) -> None:
+    """Retire the definition; values stay where they are, as those of an undefined attribute.
+
+    `uses`: what names it, and shares its row before it does. Raises NotFound, the precondition's, and Conflict where something does.
+    """
     before = _found(queries.lock_definition_by_name(unit.connection, name))
     precondition.check(before.version)
+    used_by = uses(unit.connection, name)
+    if used_by:
+        raise Conflict("attribute_in_use", name=name, used_by=used_by)
     queries.delete_definition(unit.connection, name)
     queries.renew_edition(unit.connection)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ARRAY, Connection, Row, Text, bindparam, cast, func, select, text, tuple_
+from sqlalchemy import ARRAY, Connection, Row, Text, any_, bindparam, cast, func, select, text, tuple_
 from sqlalchemy.sql.selectable import TextualSelect
 
 from app.changes.models import Event, FeedEpoch
@@ -34,9 +34,8 @@ _SHOWN = (
 _OF_SUBJECT = (
     select(*_SHOWN).where(Event.subject == bindparam("subject")).order_by(Event.xid.desc(), Event.id.desc()).limit(bindparam("count"))
 )
-_OF_SUBJECT_BEFORE = _OF_SUBJECT.where(
-    tuple_(Event.xid, Event.id) < tuple_(bindparam("xid", type_=Event.xid.type), bindparam("id", type_=Event.id.type))
-)
+_BEFORE = tuple_(Event.xid, Event.id) < tuple_(bindparam("xid", type_=Event.xid.type), bindparam("id", type_=Event.id.type))
+_OF_TYPES = Event.type == any_(bindparam("types", type_=ARRAY(Text)))
 
 
 # What `app.changes.events` shows, in its order; the last columns of every statement here.
@@ -105,11 +104,16 @@ class FeedPage:
     xmax: int
 
 
-def list_events_of_subject(db: Connection, *, subject: str, before: tuple[int, int] | None, count: int) -> Sequence[Row[Any]]:
-    """At most `count` events about `subject`, newest first, older than `before` (xid, id)."""
-    if before is None:
-        return db.execute(_OF_SUBJECT, {"subject": subject, "count": count}).all()
-    return db.execute(_OF_SUBJECT_BEFORE, {"subject": subject, "count": count, "xid": before[0], "id": before[1]}).all()
+def list_events_of_subject(
+    db: Connection, *, subject: str, types: Sequence[str] | None, before: tuple[int, int] | None, count: int
+) -> Sequence[Row[Any]]:
+    """At most `count` events about `subject` of `types` (None: all), newest first, older than `before` (xid, id)."""
+    statement, values = _OF_SUBJECT, {"subject": subject, "count": count}
+    if types is not None:
+        statement, values = statement.where(_OF_TYPES), {**values, "types": list(types)}
+    if before is not None:
+        statement, values = statement.where(_BEFORE), {**values, "xid": before[0], "id": before[1]}
+    return db.execute(statement, values).all()
 
 
 def get_snapshot(db: Connection) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from app.cli.openapi import openapi as openapi_command
 from app.cli.restored import restored as restored_command
 from app.cli.serve import serve as serve_command
 from app.cli.tokens import tokens as tokens_command
+from app.cli.worker import worker as worker_command
 from app.config import ConfigError
 from app.db.embedded import EmbeddedPostgresError
 from app.db.migrations import MigrationError
@@ -37,6 +38,7 @@ def main() -> None:
 
 
 main.add_command(serve_command)
+main.add_command(worker_command)
 main.add_command(migrate_command)
 main.add_command(tokens_command)
 main.add_command(openapi_command)

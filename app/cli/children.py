@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.core import death_signal
@@ -19,11 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run. `patience`: seconds it may take from SIGTERM to its end."""
+    """What to run. `patience`: seconds it may take from SIGTERM to its end; `revived`: whether it is started again where it ends."""
 
     name: str
     argv: tuple[str, ...]
     patience: float
+    revived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Child:
 
     program: Program
     process: subprocess.Popen[bytes]
+    # On the monotonic clock.
+    began: float = field(default_factory=time.monotonic)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -51,6 +55,11 @@ def gunicorn() -> Program:
     # Five seconds more than gunicorn's own graceful_timeout, which ends what is left itself.
     argv = (sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app")
     return Program("gunicorn", argv, patience=30.0)
+
+
+def worker() -> Program:
+    # Longer than its own patience with a step; what it does not finish, it does again.
+    return Program("kehu worker", (sys.executable, "-m", "app.cli", "worker"), patience=25.0, revived=True)
 
 
 def start(program: Program, environment: Mapping[str, str]) -> Child:

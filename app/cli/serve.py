@@ -29,6 +29,8 @@ _POLL = 0.2
 _PORT_TIMEOUT = 5.0
 # Between two starts of a database that does not stay: a first one at once, then ever slower.
 _REVIVE_PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0)
+# From the start of a worker to that of the next one, where it ends by itself.
+_WORKER_PAUSE = 5.0
 # A database that lived this long was well.
 _WELL_AFTER = 30.0
 
@@ -65,7 +67,7 @@ def _serve(config: Config) -> int:
         _show_banner(config.bind, database, first_token(url, config))
         supervisor = _Supervisor(server)
         _on_signals(supervisor.take_signal)
-        supervisor.start([children.gunicorn()], _environment(config, url))
+        supervisor.start([children.gunicorn(), children.worker()], _environment(config, url))
         return supervisor.run()
 
 
@@ -75,6 +77,7 @@ class _Supervisor:
 
     server: embedded.Server | None
     running: list[Child] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
     _signals: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
     _revived_at: float = 0.0
     _revivals: int = 0
@@ -84,6 +87,7 @@ class _Supervisor:
         self._signals.put(number)
 
     def start(self, programs: Sequence[Program], environment: dict[str, str]) -> None:
+        self.environment = environment
         for program in programs:
             self.running.append(children.start(program, environment))
 
@@ -97,12 +101,21 @@ class _Supervisor:
             if number == signal.SIGHUP:
                 for child in self.running:
                     child.send(signal.SIGHUP)
-            for child in self.running:
-                if (code := child.process.poll()) is not None:
+            for child in list(self.running):
+                if (code := child.process.poll()) is not None and not self._revive(child, code):
                     _say(f"{child.program.name} ended by itself ({_ending(code)}); stopping.")
                     self._stop_children()
                     return 1
             self._keep_database()
+
+    def _revive(self, child: Child, code: int) -> bool:
+        """Whether `child`, which ended, is one to be started again; which is not done at once, should it end at once."""
+        if not child.program.revived:
+            return False
+        if time.monotonic() - child.began > _WORKER_PAUSE:
+            _say(f"{child.program.name} ended by itself ({_ending(code)}); starting it again.")
+            self.running[self.running.index(child)] = children.start(child.program, self.environment)
+        return True
 
     def _next_signal(self) -> int | None:
         try:

@@ -28,6 +28,7 @@ ATTRIBUTE_TEXT_MAX = 4096
 QUERY_TEXT_MAX = 200
 TOKEN_NAME_MAX = 100
 REQUEST_ID_MAX = 128
+DESCRIPTION_MAX = 2000
 SUBJECT_MAX = 998
 BODY_MAX = 65_536
 AMOUNT_DIGITS_MAX = 15
@@ -64,6 +65,12 @@ RULE_DIGITS_MAX = 38
 RULE_DAYS_MAX = 36_500
 RULE_FAULTS_MAX = 10
 
+# Segments: how far they may stand behind each other, and what a rule may come to with the rules of all that it names.
+SEGMENTS_MAX = 500
+SEGMENT_LEVELS_MAX = 5
+SEGMENT_NODES_MAX = 1000
+SEGMENT_SAMPLE = 10
+
 # Streams. A line is a record of CSV too.
 LINE_MAX_BYTES = 1_048_576
 IMPORT_CHUNK_LINES = 1000
@@ -76,3 +83,9 @@ STALLED_READER_SECONDS = 60.0
 # Of results that are kept for a client who sends before it reads; beyond it has to read.
 OUTBOX_MAX_BYTES = 2 * 1024**3
 CSV_COLUMNS_MAX = 1000
+
+# Segments: how far they may stand behind each other, and what a rule may come to with the rules of all that it names.
+SEGMENTS_MAX = 500
+SEGMENT_LEVELS_MAX = 5
+SEGMENT_NODES_MAX = 1000
+SEGMENT_SAMPLE = 10

@@ -45,7 +45,7 @@ _SHOWN_BY_ID = select(as_json(), *(_CUSTOMERS.c[name] for name in ("id", "versio
 WRITTEN = tuple(column.name for column in _CUSTOMERS.c if column.name not in ("id", "created_at", *METRICS))
 
 _BY_ID = select(*COLUMNS).where(Customer.id == bindparam("key"))
-_LOCKED = _BY_ID.with_for_update()
+_LOCKED = _BY_ID.with_for_update(key_share=True)
 _EXISTS = select(Customer.id).where(Customer.id == bindparam("key"), Customer.deleted_at.is_(None))
 # The metrics of a new customer are the columns' defaults. Beyond 50 values psycopg parses a statement anew at each call, 0.4 ms.
 INSERTED = tuple(column.name for column in _CUSTOMERS.c if column.name not in METRICS)

@@ -35,6 +35,8 @@ class Customers(MethodView):
         scope="customers:read",
         query=schemas.CustomerPageQuerySchema,
         answer=schemas.CustomerPageSchema,
+        # A segment that the rule names may be broken.
+        refuses=(409,),
         headers=("Link",),
     )
     def get(self, call: Read, query: dict[str, Any]) -> Answer:
@@ -72,6 +74,7 @@ class Search(MethodView):
         scope="customers:read",
         body=schemas.CustomerSearchSchema,
         answer=schemas.CustomerPageSchema,
+        refuses=(409,),
     )
     def post(self, call: Read, body: dict[str, Any]) -> Answer:
         """Search customers
@@ -148,12 +151,12 @@ class Changes(MethodView):
     def get(self, call: Read, customer_id: UUID, query: dict[str, Any]) -> Answer:
         """Show who changed what of a customer
 
-        Newest first, of deleted customers too.
+        Newest first, of deleted customers too; with `segments:read` also which segments it joined and left.
         """
         here = runtime()
         after = here.cursors.read(query, call.caller)
         rows = service.list_changes(
-            call.db, customer_id=customer_id, before=(after[0], after[1]) if after else None, count=query["limit"] + 1
+            call.db, call.caller, customer_id=customer_id, before=(after[0], after[1]) if after else None, count=query["limit"] + 1
         )
         return paging.answer(
             rows,

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
+from app.changes import catalogue as change_catalogue
 from app.changes import queries as change_queries
+from app.core.caller import Caller
 from app.core.errors import Gone, NotFound
 from app.core.preconditions import Precondition
 from app.customers import matching, queries, writing
@@ -67,10 +69,14 @@ def restore(book: Book, *, customer_id: UUID) -> CustomerRecord:
     return writing.change(book, _found(book.find(customer_id)), {})
 
 
-def list_changes(db: Connection, *, customer_id: UUID, before: tuple[int, int] | None, count: int) -> Sequence[Row[Any]]:
-    """At most `count` events about the customer, deleted or not, newest first, older than `before` (xid, id). Raises NotFound."""
+def list_changes(db: Connection, caller: Caller, *, customer_id: UUID, before: tuple[int, int] | None, count: int) -> Sequence[Row[Any]]:
+    """At most `count` events about the customer, deleted or not, that the caller may see, newest first, older than `before` (xid, id).
+
+    Raises NotFound.
+    """
     _found(queries.get_customer_by_id(db, customer_id))
-    return change_queries.list_events_of_subject(db, subject=writing.subject(customer_id), before=before, count=count)
+    types = change_catalogue.visible(caller, None)
+    return change_queries.list_events_of_subject(db, subject=writing.subject(customer_id), types=types, before=before, count=count)
 
 
 def living(record: CustomerRecord) -> CustomerRecord:

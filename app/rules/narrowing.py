@@ -33,7 +33,13 @@ class Narrowing:
 
     @property
     def condition(self) -> ColumnElement[bool]:
+        """For a page."""
         return compiling.compile_rule(self.rule, now=self.now)
+
+    @property
+    def condition_of_all(self) -> ColumnElement[bool]:
+        """For a count, or an export."""
+        return compiling.compile_rule_for_all(self.rule, now=self.now)
 
 
 def narrowing(db: Connection, ruled: Ruled | None) -> Narrowing | None:
@@ -41,7 +47,12 @@ def narrowing(db: Connection, ruled: Ruled | None) -> Narrowing | None:
     if ruled is None:
         return None
     rule = reading.check(db, ruled.catalogue, ruled.rule, pointer=ruled.pointer)
-    return Narrowing(rule, ruled.now or _begin(db, rule))
+    return begun(db, rule, now=ruled.now)
+
+
+def begun(db: Connection, rule: Checked, *, now: datetime | None) -> Narrowing:
+    """An evaluation of `rule` as at `now`; where that is None, a new one."""
+    return Narrowing(rule, now or _begin(db, rule))
 
 
 def _begin(db: Connection, rule: Checked) -> datetime:

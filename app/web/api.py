@@ -44,6 +44,7 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
         operation_id: str,
         *,
         scope: str | None,
+        needs: Sequence[str] = (),
         answer: type[Schema],
         body: type[Schema] | None = None,
         body_max_bytes: int | None = None,
@@ -52,13 +53,22 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
         headers: Sequence[str] = (),
         tagged: bool = False,
     ) -> Callable[[View], View]:
-        """A view that changes nothing, on a leased autocommit connection. `scope` None: any valid token.
+        """A view that changes nothing, on a leased autocommit connection. `scope` None: any valid token; `needs`: scopes beside it.
 
         With a `body` it is a question that is too long for an address.
         Where the view has nothing yet and the query has `wait`, it is asked again for so many seconds, without a connection in between.
         """
         operation = Operation(
-            operation_id, scope, HTTPStatus.OK, answer, body=body, query=query, refuses=refuses, headers=headers, tagged=tagged
+            operation_id,
+            scope,
+            HTTPStatus.OK,
+            answer,
+            needs=needs,
+            body=body,
+            query=query,
+            refuses=refuses,
+            headers=headers,
+            tagged=tagged,
         )
         body_schema = body() if body is not None else None
         query_schema = query() if query is not None else _NO_QUERY
@@ -66,7 +76,7 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def run(resource: Any, **arguments: Any) -> Response:
-                caller = frame.admit(scope)
+                caller = frame.admit(scope, *needs)
                 if body_schema is not None:
                     bounds = frame.runtime().bounds(body_max_bytes)
                     arguments["body"] = load_body(body_schema, gate.read_object(request, bounds, numbers=body_schema.numbers))

@@ -19,7 +19,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 class IdConverter(BaseConverter):
     """An id of ours. The names of other addresses beside it are none, so that a wrong method there is 405."""
 
-    regex = r"(?!(?:batch|lookup|import|export|search)(?:/|\Z))[^/]+"
+    regex = r"(?!(?:batch|lookup|import|export|search|preview)(?:/|\Z))[^/]+"
 
     def to_python(self, value: str) -> uuid.UUID:
         return uuid.UUID(value) if _UUID.match(value) else _NO_ID

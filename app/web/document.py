@@ -100,6 +100,8 @@ class Operation:
     scope: str | None
     status: http.HTTPStatus
     answer: type[Schema] | None
+    # Scopes that are needed beside `scope`.
+    needs: Sequence[str] = ()
     body: type[Schema] | None = None
     body_required: bool = True
     query: type[Schema] | None = None
@@ -158,7 +160,7 @@ def described(blueprint: Any, run: Callable[..., Any], operation: Operation) -> 
     documented: dict[str, Any] = deepcopy(bare._apidoc)
     documented["manual_doc"] = {
         "operationId": operation.operation_id,
-        "security": [{"token": [operation.scope] if operation.scope else []}],
+        "security": [{"token": [operation.scope, *operation.needs] if operation.scope else []}],
         "responses": responses,
     }
     # Beside the parameters of the query: in `manual_doc` the list would replace theirs.

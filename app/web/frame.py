@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn, Protocol
@@ -45,6 +45,8 @@ class Runtime:
     keys: idempotency.Keys
     # What rules may name, by the kind of row that they are about.
     catalogues: Mapping[str, Catalogue]
+    # Which segments a custom attribute is named by, told below the feature that knows them.
+    attribute_uses: Callable[[Connection, str], Sequence[Mapping[str, object]]]
     # Places for calls that wait for something to happen.
     waiters: threading.Semaphore
     # Places for imports and exports, which may run for hours.
@@ -81,10 +83,11 @@ def install(app: Flask, here: Runtime) -> None:
     app.extensions["kehu"] = here
 
 
-def admit(scope: str | None) -> Caller:
+def admit(scope: str | None, *more: str) -> Caller:
     caller = auth.caller_of(request, runtime().look_up)
-    if scope is not None:
-        caller.need(scope)
+    for needed in (scope, *more):
+        if needed is not None:
+            caller.need(needed)
     gate.check_accept(request)
     return caller
 

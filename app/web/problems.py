@@ -75,6 +75,18 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "customer_exists": ("Customer exists", "There is a customer with the same e-mail or phone; `candidates` has them all."),
     "attribute_type_fixed": ("Type fixed", "`{name}` is defined as {defined_as}. Retire it first: its type decides what its values mean."),
+    "attribute_in_use": ("Attribute in use", "The rules of segments name `{name}`: `used_by` says which. Change them first."),
+    "segment_name_taken": ("Name taken", "There is a segment `{name}` already: {existing_id}."),
+    "segment_in_use": ("Segment in use", "The rules of other segments name this one: `used_by` says which. Change them first."),
+    "too_many_segments": ("Too many segments", "There may be {most} segments."),
+    "segment_rule_broken": (
+        "Rule broken",
+        "The rule of the segment `{name}` is not sound any more, since what it names has changed: `faults` says what. Mend it by a PATCH.",
+    ),
+    "segment_not_static": (
+        "Not a static segment",
+        "Who is in the segment `{name}` is decided by its rule; members are put into static ones.",
+    ),
     "too_many_attributes": ("Too many attributes", "There may be {most} custom attributes."),
     "idempotency_key_reused": (
         "Idempotency-Key reused",

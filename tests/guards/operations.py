@@ -45,9 +45,14 @@ class Operation:
 
     @property
     def scope(self) -> str | None:
-        """The scope that its token needs; None where any token will do."""
-        scopes = self.described["security"][0]["token"]
-        return scopes[0] if scopes else None
+        """The scope that its token needs first; None where any token will do."""
+        return self.scopes[0] if self.scopes else None
+
+    @property
+    def scopes(self) -> list[str]:
+        """All the scopes that its token needs."""
+        found: list[str] = self.described["security"][0]["token"]
+        return found
 
     @property
     def writes(self) -> bool:

@@ -55,7 +55,8 @@ class TestFeatures:
     @pytest.mark.parametrize("operation", features())
     def test_every_operation_needs_a_token_and_a_scope(self, operation: Operation) -> None:
         assert operation.described["security"] == [{"token": operation.described["security"][0]["token"]}]
-        assert operation.scope in SCOPES or operation.name in FOR_ANY_TOKEN
+        assert set(operation.scopes) <= set(SCOPES)
+        assert operation.scopes or operation.name in FOR_ANY_TOKEN
 
     @pytest.mark.parametrize("operation", features())
     def test_a_read_asks_for_no_scope_to_write_and_a_write_for_one(self, operation: Operation) -> None:

@@ -25,8 +25,13 @@ from app.db.columns import to_json
 _IDS = cast(bindparam("ids", type_=Text), ARRAY(Uuid))
 _BY_IDS = select(*queries.COLUMNS).where(Customer.id == any_(_IDS))
 # In one order, so that two who lock the same rows wait for each other and not in a circle.
-_LOCKED = _BY_IDS.order_by(Customer.id).with_for_update()
-_LOCK = select(Customer.id, Customer.version, Customer.xid).where(Customer.id == any_(_IDS)).order_by(Customer.id).with_for_update()
+_LOCKED = _BY_IDS.order_by(Customer.id).with_for_update(key_share=True)
+_LOCK = (
+    select(Customer.id, Customer.version, Customer.xid)
+    .where(Customer.id == any_(_IDS))
+    .order_by(Customer.id)
+    .with_for_update(key_share=True)
+)
 _SYNCED = select(
     Customer.id, Customer.version, Customer.synced_digest, select(AttributeEdition.edition).scalar_subquery().label("edition")
 ).where(Customer.id == any_(_IDS), Customer.deleted_at.is_(None))

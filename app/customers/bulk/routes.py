@@ -98,7 +98,7 @@ class CustomerImport(MethodView):
 
 @blp.route("/export")
 class CustomerExport(MethodView):
-    @blp.exports("export_customers", scope="customers:read", query=schemas.CustomerExportQuerySchema, row=CustomerSchema)
+    @blp.exports("export_customers", scope="customers:read", query=schemas.CustomerExportQuerySchema, row=CustomerSchema, refuses=(409,))
     def get(self, call: Export, query: dict[str, Any]) -> Rows:
         """Export all customers that a filter finds
 

@@ -108,19 +108,23 @@ class StreamsMixin:
         operation_id: str,
         *,
         scope: str,
+        needs: Sequence[str] = (),
         query: type[QuerySchema],
         row: type[Schema],
         refuses: Sequence[int] = (),
         headers: Sequence[str] = ("Kehu-Position", "Kehu-Snapshot"),
     ) -> Callable[[View], View]:
-        """A view that returns `Rows`, of which the first is asked for before the answer begins; `row`: what a line of NDJSON holds."""
-        operation = Operation(operation_id, scope, HTTPStatus.OK, None, query=query, refuses=refuses, headers=headers)
+        """A view that returns `Rows`, of which the first is asked for before the answer begins.
+
+        `row`: what a line of NDJSON holds; `needs`: scopes beside `scope`.
+        """
+        operation = Operation(operation_id, scope, HTTPStatus.OK, None, needs=needs, query=query, refuses=refuses, headers=headers)
         query_schema = query()
 
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def run(resource: Any, **arguments: Any) -> Response:
-                caller = _admit(scope)
+                caller = _admit(scope, *needs)
                 kind = negotiation.accepted(request, negotiation.OFFERED)
                 parameters = load_query(query_schema, gate.read_query(request))
                 call = Export(caller, kind, context.current_request_id())
@@ -136,9 +140,10 @@ class StreamsMixin:
         return decorate
 
 
-def _admit(scope: str) -> Caller:
+def _admit(*scopes: str) -> Caller:
     caller = auth.caller_of(request, frame.runtime().look_up)
-    caller.need(scope)
+    for scope in scopes:
+        caller.need(scope)
     return caller
 
 

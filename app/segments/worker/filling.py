@@ -1,0 +1,101 @@
+"""Filling: everybody is held against a rule that is new, in one moment's snapshot and without a lock, and decided anew where he differs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import Select, exists, not_, or_, select
+
+from app.customers.models import Customer
+from app.db import unit_of_work
+from app.db.base import table_of
+from app.db.engines import Database, Snapshot
+from app.db.unit_of_work import UnitOfWork
+from app.rules import compiling, tree
+from app.rules.catalogue import Checked
+from app.segments import evaluation
+from app.segments.models import SegmentMember
+from app.segments.worker import deciding, following, lanes, state_queries
+from app.segments.worker.claims import claimed, key_of
+from app.segments.worker.known import Known, Rules
+from app.segments.worker.lanes import Clock
+
+_MEMBERS = table_of(SegmentMember)
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    database: Database
+    known: Known
+    clock: Clock
+    # Waits so many seconds; whether the work is over.
+    pause: Callable[[float], bool]
+
+    def fill(self) -> bool:
+        """Fill one segment that nobody else fills; whether there may be more."""
+        with self.database.lease(time.monotonic() + following.STEP_SECONDS) as db:
+            unfilled = state_queries.list_unfilled(db)
+            sound = self.known.read(db).dynamic if unfilled else {}
+        for segment_id in unfilled:
+            if segment_id in sound:
+                with claimed(self.database, key_of(segment_id)) as is_ours:
+                    if is_ours and self._fill(segment_id):
+                        return True
+        return False
+
+    def _fill(self, segment_id: UUID) -> bool:
+        with self.database.lease(time.monotonic() + following.STEP_SECONDS) as db:
+            # Read again, now that nobody else fills it.
+            wanted = state_queries.list_unfilled(db).get(segment_id)
+            if wanted is None:
+                return False
+            lanes.wait_for_all(db)
+        with self.database.snapshot() as snapshot:
+            for customers in self._differing(snapshot, segment_id):
+                began = time.monotonic()
+                is_sound = unit_of_work.run(self.database, began + following.STEP_SECONDS, partial(self._decide, segment_id, customers))
+                # As long as it took, so that events have their turn too.
+                if not is_sound or self.pause(time.monotonic() - began):
+                    return False
+        with self.database.lease(time.monotonic() + following.STEP_SECONDS) as db:
+            state_queries.note_filled(db, segment_id, wanted)
+        return True
+
+    def _differing(self, snapshot: Snapshot, segment_id: UUID) -> Iterator[Sequence[UUID]]:
+        with snapshot.watched():
+            rules = self.known.read(snapshot.connection)
+            present = self.clock(snapshot.connection)
+            last = lanes.times(snapshot.connection).last
+        if segment_id not in rules.dynamic:
+            yield []
+            return
+        for statement in _differences(rules, segment_id, present if last is None else max(present, last)):
+            for rows in snapshot.blocks(statement):
+                yield [row.id for row in rows]
+
+    def _decide(self, segment_id: UUID, customers: Sequence[UUID], unit: UnitOfWork) -> bool:
+        """Whether there is a rule to decide by."""
+        taken = lanes.take_all(unit)
+        rules = self.known.read(unit.connection)
+        if segment_id not in rules.dynamic:
+            return False
+        segments = {segment_id: rules.dynamic[segment_id]}
+        deciding.decide_some(unit, customers, rules, segments, following.now(unit, taken, self.clock))
+        return True
+
+
+def _differences(rules: Rules, segment_id: UUID, present: datetime) -> Iterator[Select[UUID]]:
+    """Whom the rule takes and who is no member; then members whom it does not take. Each as the planner finds them best."""
+    segment = rules.dynamic[segment_id]
+    rule = rules.meanings.checked(segment.name)
+    is_member = exists().where(_MEMBERS.c.customer_id == Customer.id, _MEMBERS.c.segment_id == segment_id)
+    is_taken = evaluation.condition(segment, rules.meanings, present)
+    yield select(Customer.id).where(Customer.deleted_at.is_(None), is_taken, not_(is_member))
+    is_not_taken = compiling.compile_rule(Checked(tree.Not(0, rule.rule), rule.catalogue), now=present)
+    members = select(Customer.id).join(_MEMBERS, _MEMBERS.c.customer_id == Customer.id).where(_MEMBERS.c.segment_id == segment_id)
+    yield members.where(or_(Customer.deleted_at.is_not(None), is_not_taken))

@@ -1,0 +1,65 @@
+"""The definitions as one process knows them: read anew every time, and parsed and checked only when they have changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from app.attributes import queries as attribute_queries
+from app.core.errors import Conflict
+from app.rules.catalogue import Catalogue
+from app.segments import catalogue, queries
+from app.segments.definition import STATIC, Definition
+from app.segments.meaning import Meanings
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All segments at one moment: those whose members follow from a rule, and those whose rule means nothing at present."""
+
+    dynamic: Mapping[UUID, Definition]
+    static: Mapping[UUID, Definition]
+    broken: Sequence[UUID]
+    meanings: Meanings
+
+
+# By what rules are checked against: the edition of the attributes, and each definition's version.
+_Edition = tuple[object, ...]
+
+
+class Known:
+    """Shared by the threads of a process."""
+
+    def __init__(self, names: Catalogue) -> None:
+        self._names = names
+        self._lock = threading.Lock()
+        self._read: tuple[_Edition, Rules] | None = None
+
+    def read(self, db: Connection) -> Rules:
+        """As they are now: what is read after this is never older."""
+        definitions = queries.list_definitions(db)
+        edition = (attribute_queries.get_edition(db), *((one.id, one.version) for one in definitions))
+        with self._lock:
+            if self._read is None or self._read[0] != edition:
+                self._read = (edition, _checked(db, self._names, definitions))
+            return self._read[1]
+
+
+def _checked(db: Connection, names: Catalogue, definitions: Sequence[Definition]) -> Rules:
+    meanings = catalogue.meanings(db, names, definitions)
+    dynamic: dict[UUID, Definition] = {}
+    broken: list[UUID] = []
+    for one in definitions:
+        if one.kind == STATIC:
+            continue
+        try:
+            meanings.checked(one.name)
+        except Conflict:
+            broken.append(one.id)
+        else:
+            dynamic[one.id] = one
+    return Rules(dynamic, {one.id: one for one in definitions if one.kind == STATIC}, broken, meanings)

@@ -1,0 +1,111 @@
+"""Time alone: who is near a threshold that passed since the last evaluation is decided anew, and nobody else is looked at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, exists, false, func, select
+
+from app.changes import queries as log_queries
+from app.customers.models import Customer
+from app.db import unit_of_work
+from app.db.base import table_of
+from app.db.engines import Database
+from app.db.unit_of_work import UnitOfWork
+from app.rules import turning
+from app.segments import evaluation
+from app.segments.definition import Definition
+from app.segments.models import SegmentMember
+from app.segments.worker import deciding, following, lanes, state_queries
+from app.segments.worker.claims import claimed
+from app.segments.worker.known import Known, Rules
+from app.segments.worker.lanes import Clock
+from app.segments.worker.member_queries import Pair
+
+_MEMBERS = table_of(SegmentMember)
+_CLAIM = 0
+_SEARCH_SECONDS = 600.0
+# More than that turn at once only where a moment or a day has come for all of them: they are a fill.
+_MOST = 20_000
+_CHUNK = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    database: Database
+    known: Known
+    clock: Clock
+    is_over: Callable[[], bool]
+
+    def sweep(self) -> bool:
+        """Evaluate what time has done since the last sweep, unless somebody else is at it; never more at once.
+
+        Who may have turned is sought without a lock, and under no transaction that the feed would have to wait for.
+        """
+        with claimed(self.database, _CLAIM) as is_ours:
+            if is_ours:
+                self._sweep()
+        return False
+
+    def _sweep(self) -> None:
+        with self.database.lease(time.monotonic() + _SEARCH_SECONDS) as db:
+            evaluated = lanes.times(db)
+            # Before the definitions are read: of one that comes later, its fill looks at everybody, and later than this.
+            present = self.clock(db)
+            rules = self.known.read(db)
+            found = self._search(db, rules, evaluated.first, present)
+        for begin in range(0, len(found), _CHUNK):
+            if self.is_over():
+                return
+            self._run(partial(self._decide, found[begin : begin + _CHUNK]))
+        self._run(partial(self._conclude, present))
+
+    def _run(self, work: Callable[[UnitOfWork], None]) -> None:
+        unit_of_work.run(self.database, time.monotonic() + following.STEP_SECONDS, work)
+
+    def _search(self, db: Connection, rules: Rules, since: datetime | None, present: datetime) -> list[Pair]:
+        """Who may have turned behind `since` and up to now, and has: customer and segment."""
+        if since is None:
+            state_queries.raise_wanted(db, rules.dynamic.keys())
+            return []
+        found: list[Pair] = []
+        for segment in rules.dynamic.values():
+            some = list(_turned(db, rules, segment, since, present))
+            if len(some) > _MOST:
+                state_queries.raise_wanted(db, [segment.id])
+            else:
+                found.extend((customer_id, segment.id) for customer_id in some)
+        return found
+
+    def _decide(self, some: Sequence[Pair], unit: UnitOfWork) -> None:
+        taken = lanes.take_all(unit)
+        rules = self.known.read(unit.connection)
+        deciding.pass_over(unit, rules)
+        segments = {one: rules.dynamic[one] for _, one in some if one in rules.dynamic}
+        present = following.now(unit, taken, self.clock)
+        deciding.decide_some(unit, {customer_id for customer_id, _ in some}, rules, segments, present)
+
+    def _conclude(self, present: datetime, unit: UnitOfWork) -> None:
+        """Move the lanes to `present`, as far as their events let them."""
+        taken = lanes.take_all(unit)
+        until = following.look_at_next(unit, taken, self.known.read(unit.connection), self.clock)
+        not_shown = timedelta(seconds=log_queries.seconds_behind(unit.connection))
+        lanes.note_evaluated(unit, taken, present - not_shown if until is None else min(present, until))
+
+
+def _turned(db: Connection, rules: Rules, segment: Definition, since: datetime, present: datetime) -> Iterator[UUID]:
+    rule = rules.meanings.checked(segment.name)
+    if not rule.uses_time or present <= since:
+        return
+    is_in = and_(Customer.deleted_at.is_(None), evaluation.condition(segment, rules.meanings, present))
+    is_kept = exists().where(_MEMBERS.c.customer_id == Customer.id, _MEMBERS.c.segment_id == segment.id)
+    differs = func.coalesce(is_in, false()) != is_kept
+    found: set[UUID] = set()
+    for near in turning.turned(rule, since=since, now=present):
+        found.update(db.execute(select(Customer.id).where(near, differs).limit(_MOST + 1)).scalars())
+    yield from sorted(found)

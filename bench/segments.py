@@ -1,0 +1,113 @@
+"""Five rules: the statements that the service sends for a segment's count and page against those written by hand, side by side."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import psycopg
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from app.config import Config
+from app.factory import create_app
+from bench.data.store import SECRET
+from bench.floors.reads import NAMES
+from bench.floors.segments import RULES, Rule
+from bench.load import Load, LoadError, Request, write_requests
+from bench.run import Run
+
+# A rate of 1 / 1.1: at most 1.1 times as long.
+_AIM = 0.91
+_ROUND_SECONDS = 0.3
+
+# Any: psycopg's rows and what SQLAlchemy hands to a cursor.
+
+_Statement = tuple[str, Any]
+
+
+def measure(run: Run) -> None:
+    """Statements a second, as sent by one connection; the milliseconds are those of the whole request, over HTTP."""
+    app = create_app(Config(database_url=run.store.url, data_dir=run.store.home, secret_key=SECRET))
+    logging.getLogger().setLevel(logging.ERROR)
+    try:
+        with run.store.connect() as connection:
+            moment = connection.execute("SELECT now()").fetchone()
+            assert moment is not None
+            for rule in RULES:
+                _measure_rule(run, app, connection, rule, {"now": moment[0]})
+    finally:
+        app.extensions["kehu"].database.close()
+
+
+def _measure_rule(run: Run, app: Flask, connection: psycopg.Connection[Any], rule: Rule, now: dict[str, Any]) -> None:
+    client = app.test_client()
+    made = _asked(client, run, "POST", "/v1/segments", {"name": f"bench: {rule.name}", "kind": "dynamic", "rule_text": rule.text})
+    below = f"/v1/segments/{made['id']}"
+    page = rule.page.replace("{columns}", ", ".join(f"c.{name}" for name in NAMES))
+    as_json = f"SELECT row_to_json(page)::text FROM ({page}) AS page"
+    for told, path, by_hand in (("count", f"{below}/count", rule.count), ("page", f"{below}/members?sort=created_at&limit=100", as_json)):
+        try:
+            with _sent(app) as statements:
+                answer = _asked(client, run, "GET", path, None)
+            _compare(connection.execute(rule.count if told == "count" else page, now).fetchall(), answer)
+        except LoadError as error:
+            run.table.failed(f"segment, {rule.name}: {told}", error)
+            continue
+        statement = next(one for one in reversed(statements) if "FROM customers" in one[0])
+        ours, theirs = run.in_turn(partial(_rate, connection, statement), partial(_rate, connection, (by_hand, now)))
+        load = Load(run.file("segment.requests"), run.token)
+        write_requests(load.file, [Request("GET", path)])
+        http = load.run(run.service.port, connections=1, seconds=run.seconds)
+        times = (f"{http.p50:.1f}", f"{http.p99:.1f}")
+        run.table.rates(f"segment, {rule.name}: {told}", ours, theirs, unit="statements", times=times, aim=_AIM)
+
+
+def _asked(client: FlaskClient, run: Run, method: str, path: str, body: object) -> Any:
+    answer = client.open(path, method=method, json=body, buffered=True, headers={"Authorization": f"Bearer {run.token}"})
+    if answer.status_code >= 300:
+        raise LoadError(f"{method} {path}: {answer.get_data(as_text=True)[:500]}")
+    return answer.get_json()
+
+
+@contextmanager
+def _sent(app: Flask) -> Iterator[list[_Statement]]:
+    """What the service sends to the database in the block."""
+    engine = app.extensions["kehu"].database.engine
+    found: list[_Statement] = []
+
+    def remember(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        found.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", remember)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", remember)
+
+
+def _compare(found: Sequence[tuple[Any, ...]], answer: Any) -> None:
+    """Raises LoadError where the two do not find the same: then one of them is wrong, and no time means anything."""
+    same = found[0][0] == answer["count"] if "count" in answer else [str(row[0]) for row in found] == [one["id"] for one in answer["data"]]
+    if not same:
+        raise LoadError("the service does not find what the statement written by hand finds")
+
+
+def _rate(connection: psycopg.Connection[Any], statement: _Statement) -> float:
+    return _repeated(lambda: connection.execute(*statement, prepare=True).fetchall())
+
+
+def _repeated(work: Callable[[], object]) -> float:
+    """Calls a second."""
+    work()
+    began = time.perf_counter()
+    done = 0
+    while time.perf_counter() - began < _ROUND_SECONDS:
+        work()
+        done += 1
+    return done / (time.perf_counter() - began)
