@@ -78,6 +78,8 @@ class FloorTimes:
         self._rows.append((path.told, str(floor.round_trips), *(f"{time:,.0f}" for time in middle)))
 
     def tell(self) -> None:
+        if not self._rows:
+            return
         table = self._run.table
         print(
             "\nThe floors, us a request: as a loop of psycopg's, served by Flask, a Flask that answers a constant, and what is left over.\n"
