@@ -1,156 +1,112 @@
-"""`make bench`: fills an embedded database and prints one table. `SCALE=5` for a million customers instead of 200,000."""
+"""`make bench`: every path of the service against its floor, in one table. `SCALE=5` for a million customers instead of 200,000."""
 
 from __future__ import annotations
 
-import logging
+import argparse
 import os
-import shutil
-import statistics
-import tempfile
+import platform
+import subprocess
 import time
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
 
-import orjson
-import psycopg
-from flask import Flask
-from sqlalchemy import event, make_url
+from bench import bulk, load, processes, requests, scales, segments, served
+from bench.data import store
+from bench.load import Load, LoadError, Numbers
+from bench.run import Run
+from bench.table import Table
 
-from app.config import Config
-from app.core.caller import command_line
-from app.db import embedded, migrations, unit_of_work
-from app.factory import create_app
-from app.tokens import service as tokens
-from bench.fill import fill
-
-CUSTOMERS = 200_000 * int(os.environ.get("SCALE", "1"))
-ROUNDS = 7
-
-# Any: Flask's client and psycopg's rows.
+# In this order: what reads comes before what writes, and what makes the tables grow by much comes last.
+_PATHS = {path.name: path for path in served.PATHS}
+_OTHERS: Mapping[str, Callable[[Run], None]] = {
+    "page_2000": served.deep_page,
+    "segments": segments.measure,
+    "batch": bulk.batch,
+    "scales": scales.measure,
+    "export": bulk.export,
+    "import_customers": bulk.import_customers,
+    "import_entries": bulk.import_entries,
+}
+_PROCESSES = "processes"
+_SCALES = "scales"
+_NAMES = (*_PATHS, *_OTHERS, _PROCESSES)
+# Those whose growth is told.
+_GROWING = ("get", "list")
 
 
 def main() -> None:
-    home = Path(tempfile.mkdtemp(prefix="kehu-bench-"))
-    home.chmod(0o755)
-    server = embedded.start(Config(data_dir=home / "data", data_dir_is_default=False, secret_key="k" * 32))
-    try:
-        config = Config(database_url=server.url, data_dir=home, secret_key="k" * 32)
-        migrations.upgrade(server.url, config)
-        with psycopg.connect(make_url(server.url).set(drivername="postgresql").render_as_string(hide_password=False)) as connection:
-            began = time.monotonic()
-            fill(connection, CUSTOMERS)
-            print(f"{CUSTOMERS:,} customers written in {time.monotonic() - began:.0f} s\n")
-            app = create_app(config)
-            logging.getLogger().setLevel(logging.ERROR)
-            measure(app, connection)
-            app.extensions["kehu"].database.close()
-    finally:
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
+    asked = _arguments()
+    load.need_wrk()
+    scale = int(os.environ.get("SCALE", "1"))
+    began = time.monotonic()
+    with store.opened(scale) as kept:
+        _told(kept, scale)
+        every = tuple(name for name in _NAMES if name != _SCALES or scale > 1)
+        measure(kept, asked.only or every, quick=asked.quick)
+    print(f"\n{time.monotonic() - began:.0f} s in all.")
 
 
-def measure(app: Flask, connection: psycopg.Connection[Any]) -> None:
-    deadline = time.monotonic() + 30
-    token = unit_of_work.run(
-        app.extensions["kehu"].database,
-        deadline,
-        lambda unit: tokens.create(unit, command_line("bench"), name="bench", scopes=["*"], expires_at=None).token,
+def measure(kept: store.Store, names: tuple[str, ...], *, quick: bool) -> None:
+    with kept.connect() as connection:
+        files = requests.prepare(connection, kept.home)
+    token = processes.token(kept)
+    with processes.service(kept) as service:
+        used = Numbers()
+        run = Run(
+            store=kept,
+            service=service,
+            token=token,
+            table=Table(),
+            loads={name: Load(file, token, used) for name, file in files.items()},
+            rounds=3 if quick else 5,
+            seconds=1 if quick else 2,
+            quick=quick,
+        )
+        floors = served.FloorTimes(run)
+        run.table.head()
+        rates = {}
+        for name in names:
+            try:
+                if name in _PATHS:
+                    rates[name] = served.measure(run, _PATHS[name], floors)
+                elif name in _OTHERS:
+                    _OTHERS[name](run)
+            except LoadError as error:
+                run.table.failed(name, error)
+        if _PROCESSES in names:
+            for name in _GROWING:
+                if name in rates:
+                    served.growth(run, _PATHS[name], rates[name])
+        run.table.foot()
+        floors.tell()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", type=_names, metavar="NAME,NAME", help=f"measure only these: {', '.join(_NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="shorter rounds, and fewer: to see whether it runs, not how fast")
+    return parser.parse_args()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if unknown := [name for name in names if name not in _NAMES]:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: there is {', '.join(_NAMES)}")
+    return names
+
+
+def _told(kept: store.Store, scale: int) -> None:
+    with kept.connect() as connection:
+        customers, entries = (connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("customers", "contact_history"))
+        server = connection.info.server_version
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    assert customers is not None
+    assert entries is not None
+    print(
+        f"{customers[0]:,} customers, {entries[0]:,} interactions (SCALE={scale}); commit {commit or 'unknown'}; {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, PostgreSQL {server // 10000}; 2 processes of 4 threads. "
+        f"Load before: {os.getloadavg()[0]:.1f}.\n"
     )
-    client = app.test_client()
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-
-    def call(method: str, path: str, body: object = None, **extra: str) -> Any:
-        data = orjson.dumps(body) if body is not None else None
-        answer = client.open(path, method=method, data=data, headers=headers | extra, buffered=True)
-        assert answer.status_code < 300, answer.get_data(as_text=True)
-        return answer
-
-    numbers = iter(range(10**9))
-    run = f"{time.time_ns()}"
-
-    def page(cursor: str | None, sort: str = "-created_at") -> str | None:
-        found: str | None = call("GET", f"/v1/customers?sort={sort}" + (f"&cursor={cursor}" if cursor else "")).json["next_cursor"]
-        return found
-
-    print(f"{'what':58} {'median ms':>10} {'floor ms':>9} {'ratio':>6}")
-    deep = deepest(call)
-    row("the deepest page of 50 by cursor, against the first", lambda: page(deep), lambda: page(None))
-    row(
-        "create with an Idempotency-Key, against without",
-        lambda: call("POST", "/v1/customers", {"given_name": "Li"}, **{"Idempotency-Key": f"{run}-{next(numbers)}"}),
-        lambda: call("POST", "/v1/customers", {"given_name": "Li"}),
-        repeat=50,
-    )
-    for number in range(3000):
-        call("PUT", f"/v1/customers/by/feed/{number}", {"given_name": "Li"})
-    statement = "SELECT xid, id, event_id, type, subject, actor::text, request_id, time, data::text FROM events ORDER BY xid, id LIMIT 1000"
-    row(
-        "feed, a page of 1,000 events, against a plain SELECT",
-        lambda: call("GET", "/v1/changes?limit=1000"),
-        lambda: connection.execute(statement).fetchall(),
-    )
-    row(
-        "the same, against a plain SELECT written as JSON by orjson",
-        lambda: call("GET", "/v1/changes?limit=1000"),
-        lambda: orjson.dumps([list(found) for found in connection.execute(statement).fetchall()], default=str),
-    )
-    for q in ("雪", "王伟", "张晓东", "customer1234"):
-        ask = partial(call, "GET", f"/v1/customers?q={q}")
-        row(f"q={q}, first page", ask)
-        explain(app, ask)
 
 
-def deepest(call: Callable[..., Any]) -> str | None:
-    """The cursor of the last full page: that of the same place, walked to from the other end."""
-    cursor = None
-    while True:
-        found = call("GET", "/v1/customers?limit=200&fields=id" + (f"&cursor={cursor}" if cursor else "")).json["next_cursor"]
-        if found is None:
-            return cursor
-        cursor = found
-
-
-def row(what: str, measured: Callable[[], object], floor: Callable[[], object] | None = None, repeat: int = 5) -> None:
-    """Both in turn, A B A B, since a machine's speed drifts; medians."""
-    ours, theirs = [], []
-    for _ in range(ROUNDS):
-        ours.append(timed(measured, repeat))
-        if floor is not None:
-            theirs.append(timed(floor, repeat))
-    median = statistics.median(ours)
-    if floor is None:
-        print(f"{what:58} {median:10.2f}")
-    else:
-        bound = statistics.median(theirs)
-        print(f"{what:58} {median:10.2f} {bound:9.2f} {median / bound:6.2f}")
-
-
-def timed(work: Callable[[], object], repeat: int) -> float:
-    """Milliseconds a call."""
-    began = time.perf_counter()
-    for _ in range(repeat):
-        work()
-    return (time.perf_counter() - began) / repeat * 1000
-
-
-def explain(app: Flask, ask: Callable[[], object]) -> None:
-    """The plan of the statement that the service itself sends for `ask`."""
-    engine = app.extensions["kehu"].database.engine
-    sent: list[tuple[str, Any]] = []
-
-    def remember(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        sent.append((statement, parameters))
-
-    event.listen(engine, "before_cursor_execute", remember)
-    ask()
-    event.remove(engine, "before_cursor_execute", remember)
-    statement, parameters = next(pair for pair in reversed(sent) if "FROM customers" in pair[0])
-    with engine.connect() as connection:
-        for (line,) in connection.exec_driver_sql(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY) {statement}", parameters).all():
-            if "Scan" in line or "Sort  " in line or "Execution" in line:
-                print(f"    {line.strip()}")
-
-
-main()
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from bench.fill import FAMILY, FIRST, GIVEN, WESTERN
+from bench.data.names import FAMILY, FIRST, GIVEN, WESTERN
 
 # Any: JSON.
 

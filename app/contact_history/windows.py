@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Numeric, Select, func, literal, select
+from sqlalchemy import ColumnElement, Numeric, Select, and_, func, literal, not_, select
 
 from app.contact_history.metrics import ORDER
 from app.contact_history.models import ContactHistoryEntry
@@ -16,8 +17,8 @@ from app.core.faults import Fault
 from app.customers.models import Customer
 from app.db.base import table_of
 from app.db.columns import Timestamp
-from app.rules import aggregates
-from app.rules.catalogue import Compare, Entries, Evaluation, Expression, Function, Parameter, Range, Test, Turns, Value
+from app.rules import aggregates, binding
+from app.rules.catalogue import Entries, Evaluation, Expression, Function, Parameter, Range, Reach, Test, Turns
 from app.rules.types import Type
 
 # Any: rows of any shape.
@@ -31,10 +32,52 @@ _KIND = re.compile(r"[a-z0-9_]{1,64}\Z")
 _Counted = Callable[[Evaluation, str, int], Select[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Windowed:
+    """A function of an argument and of days: which interactions count, and what they come to."""
+
+    kind: Callable[[str], str]
+    counted: _Counted
+    aggregate: Expression
+    is_count: bool
+
+    def value(self, evaluation: Evaluation, /, *arguments: Any) -> Expression:
+        return aggregates.value(
+            _CUSTOMERS.c.id, entries=self.counted(evaluation, *arguments), key=_ENTRIES.c.customer_id, aggregate=self.aggregate
+        )
+
+    def compare(self, evaluation: Evaluation, test: Test, /, *arguments: Any) -> ColumnElement[bool]:
+        entries, key = self.counted(evaluation, *arguments), _ENTRIES.c.customer_id
+        least = test.least if self.is_count else None
+        if least == 1:
+            found = aggregates.has_any(_CUSTOMERS.c.id, entries=entries, key=key)
+            return not_(found) if test.passes(0) else found
+        if evaluation.reach is Reach.ALL and not test.passes(0):
+            return aggregates.compared(_CUSTOMERS.c.id, entries=entries, key=key, aggregate=self.aggregate, test=test)
+        argument, days = arguments
+        kind = self.kind(argument)
+        bounds = _bounds(evaluation, kind, days, least or 1)
+        found = aggregates.looked_up(_CUSTOMERS.c.id, entries=entries, key=key, aggregate=self.aggregate, test=test, bounds=bounds)
+        if test.passes(0):
+            return found
+        # For the planner: where interactions of the kind are few, it begins with them.
+        return and_(aggregates.has_any(_CUSTOMERS.c.id, entries=_of_kind(evaluation, kind, days), key=key), found)
+
+
+def _bounds(evaluation: Evaluation, kind: str, days: int, least: int) -> ColumnElement[bool]:
+    """What the metrics on the customer's row say of interactions of a kind, which are true in the same transaction as these."""
+    prefix = "order" if kind == ORDER else "contact"
+    last, count = _CUSTOMERS.c[f"last_{prefix}_at"], _CUSTOMERS.c[f"{prefix}_count"]
+    return and_(last > _since(evaluation, days), count >= binding.number(least))
+
+
 def _recent(evaluation: Evaluation, days: int) -> Select[Any]:
     """Without an end: what is answered counts at once, though its time may lie a little ahead."""
-    since = literal(evaluation.now - timedelta(days=days), Timestamp)
-    return select(_ENTRIES).where(_ENTRIES.c.deleted_at.is_(None), _ENTRIES.c.occurred_at > since)
+    return select(_ENTRIES).where(_ENTRIES.c.deleted_at.is_(None), _ENTRIES.c.occurred_at > _since(evaluation, days))
+
+
+def _since(evaluation: Evaluation, days: int) -> Expression:
+    return literal(evaluation.now - timedelta(days=days), Timestamp)
 
 
 def _of_kind(evaluation: Evaluation, kind: str, days: int) -> Select[Any]:
@@ -44,22 +87,6 @@ def _of_kind(evaluation: Evaluation, kind: str, days: int) -> Select[Any]:
 def _orders_in(evaluation: Evaluation, currency: str, days: int) -> Select[Any]:
     # With an amount, so that no sum is NULL.
     return _of_kind(evaluation, ORDER, days).where(_ENTRIES.c.currency == currency, _ENTRIES.c.amount.is_not(None))
-
-
-def _value(counted: _Counted, aggregate: Expression) -> Value:
-    def value(evaluation: Evaluation, /, *arguments: Any) -> Expression:
-        of_one = counted(evaluation, *arguments).where(_ENTRIES.c.customer_id == _CUSTOMERS.c.id)
-        return func.coalesce(of_one.with_only_columns(aggregate).correlate(_CUSTOMERS).scalar_subquery(), 0)
-
-    return value
-
-
-def _compare(counted: _Counted, aggregate: Expression) -> Compare:
-    def compare(evaluation: Evaluation, test: Test, /, *arguments: Any) -> ColumnElement[bool]:
-        entries = counted(evaluation, *arguments)
-        return aggregates.compared(_CUSTOMERS.c.id, entries=entries, key=_ENTRIES.c.customer_id, aggregate=aggregate, test=test)
-
-    return compare
 
 
 def _turns(counted: _Counted) -> Turns:
@@ -105,9 +132,9 @@ def _check_days(days: int) -> None:
 
 _DAYS = Parameter(name="days", types=(Type.INTEGER,), literal=True, check=_check_days)
 
-_COUNT: Expression = func.count()
+_CONTACT_COUNT = _Windowed(lambda kind: kind, _of_kind, func.count(), is_count=True)
 # Exact, as the column is; its own type would make text of it.
-_SUM: Expression = func.sum(_ENTRIES.c.amount, type_=Numeric())
+_ORDER_TOTAL = _Windowed(lambda _: ORDER, _orders_in, func.sum(_ENTRIES.c.amount, type_=Numeric()), is_count=False)
 
 ENTRIES = Entries(
     functions=(
@@ -116,10 +143,11 @@ ENTRIES = Entries(
             parameters=(Parameter(name="kind", types=(Type.STRING,), literal=True, check=_check_kind), _DAYS),
             result=Type.INTEGER,
             meaning="How many interactions of the kind there were in the last days of 24 hours.",
-            value=_value(_of_kind, _COUNT),
-            compare=_compare(_of_kind, _COUNT),
+            value=_CONTACT_COUNT.value,
+            compare=_CONTACT_COUNT.compare,
             nullable=False,
             uses_time=True,
+            is_aggregate=True,
             turns=_turns(_of_kind),
         ),
         Function(
@@ -127,10 +155,11 @@ ENTRIES = Entries(
             parameters=(Parameter(name="currency", types=(Type.STRING,), literal=True, check=_check_currency), _DAYS),
             result=Type.NUMBER,
             meaning="What the orders in the currency of the last days of 24 hours add up to; 0 where there is none.",
-            value=_value(_orders_in, _SUM),
-            compare=_compare(_orders_in, _SUM),
+            value=_ORDER_TOTAL.value,
+            compare=_ORDER_TOTAL.compare,
             nullable=False,
             uses_time=True,
+            is_aggregate=True,
             turns=_turns(_orders_in),
         ),
     ),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import structlog
+
+_ACCESS = logging.getLogger("kehu.access")
 
 
 def configure() -> None:
@@ -21,7 +24,7 @@ def configure() -> None:
     ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer(_json)],
         )
@@ -37,6 +40,19 @@ def configure() -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Writes a line of the access log as it is: it is whole, and through all processors it would cost 60 us of every request, not 10."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _json(record.msg) if record.name == _ACCESS.name else super().format(record)
+
+
+def access(**told: object) -> None:
+    """The line of an answered request."""
+    # As structlog's TimeStamper and its level say it.
+    _ACCESS.info({**told, "event": "request", "level": "info", "timestamp": f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"})
 
 
 def begin_request(request_id: str) -> None:

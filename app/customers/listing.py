@@ -72,7 +72,7 @@ def list_customers(
     """At most `count` rows behind `order.after`, ties broken by id: each as JSON with `names`, its `id` and its `sort_value`; those
     without one come last."""
     shown = (queries.as_json(names).label("json"), _CUSTOMERS.c.id, order.column.label("sort_value"))
-    statement = _narrow(select(*shown).select_from(_CUSTOMERS), db, narrowed)
+    statement = _narrow(select(*shown).select_from(_CUSTOMERS), db, narrowed, _for_page(narrowed))
     if statement is None:
         return []
     if isinstance(order.column, InstrumentedAttribute):
@@ -112,18 +112,20 @@ def stream_customers(
 ) -> Generator[Sequence[Row[Any]], None, None]:
     """All of them, by id, some at a time, each as JSON with `names`."""
     with snapshot.watched():
-        statement = _narrow(select(queries.as_json(names)).select_from(_CUSTOMERS), snapshot.connection, narrowed)
+        statement = _narrow(select(queries.as_json(names)).select_from(_CUSTOMERS), snapshot.connection, narrowed, _for_all(narrowed))
     if statement is not None:
         yield from snapshot.blocks(statement.order_by(Customer.id))
 
 
 def count_customers(db: Connection, *, narrowed: CustomerFilter) -> int:
     """How many there are in all, exactly."""
-    statement = _narrow(select(func.count()).select_from(Customer), db, narrowed)
+    statement = _narrow(select(func.count()).select_from(Customer), db, narrowed, _for_all(narrowed))
     return 0 if statement is None else db.execute(statement).scalar_one()
 
 
-def _narrow(statement: Select[Any], db: Connection, narrowed: CustomerFilter) -> Select[Any] | None:
+def _narrow(
+    statement: Select[Any], db: Connection, narrowed: CustomerFilter, conditions: Sequence[ColumnElement[bool]]
+) -> Select[Any] | None:
     """None where an external id that nobody has rules out every row. The key is looked up first and not joined: keys and customers may live
     on different nodes."""
     if narrowed.external_id is not None:
@@ -132,15 +134,28 @@ def _narrow(statement: Select[Any], db: Connection, narrowed: CustomerFilter) ->
         if customer_id is None:
             return None
         statement = statement.where(Customer.id == customer_id)
-    return statement.where(*_conditions(narrowed))
+    return statement.where(*conditions)
+
+
+def _for_page(narrowed: CustomerFilter) -> list[ColumnElement[bool]]:
+    rule = [] if narrowed.rule is None else [narrowed.rule.condition]
+    return [*_of_deleted(narrowed), *rule, *_conditions(narrowed)]
+
+
+def _for_all(narrowed: CustomerFilter) -> list[ColumnElement[bool]]:
+    others = _conditions(narrowed)
+    rule = [] if narrowed.rule is None else [narrowed.rule.condition if others else narrowed.rule.condition_of_all]
+    return [*_of_deleted(narrowed), *rule, *others]
+
+
+def _of_deleted(narrowed: CustomerFilter) -> list[ColumnElement[bool]]:
+    if narrowed.deleted == "include":
+        return []
+    return [Customer.deleted_at.is_(None) if narrowed.deleted == "exclude" else Customer.deleted_at.is_not(None)]
 
 
 def _conditions(narrowed: CustomerFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
-    if narrowed.deleted != "include":
-        found.append(Customer.deleted_at.is_(None) if narrowed.deleted == "exclude" else Customer.deleted_at.is_not(None))
-    if narrowed.rule is not None:
-        found.append(narrowed.rule.condition)
     if narrowed.q is not None:
         found.append(_matches(narrowed.q))
     if narrowed.email is not None:

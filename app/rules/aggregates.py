@@ -1,20 +1,54 @@
-"""Functions over other tables, such as how many entries a customer has: evaluated once for the statement."""
+"""Functions over other tables, such as how many entries a customer has: looked up for some rows, or made once for all of them.
+
+Which is faster, a planner cannot be left to find out: an aggregate for all rows cannot stop when a page is full, and is made again for
+each row where too few rows were expected; a look-up for each of a million rows takes seconds.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, not_
+from sqlalchemy import ColumnElement, Select, and_, exists, func, not_
 
 from app.rules.catalogue import Expression, Test
 
 # Any: a key of any type.
 
 
+def value(subject: ColumnElement[Any], *, entries: Select[Any], key: ColumnElement[Any], aggregate: Expression) -> Expression:
+    """The aggregate over the entries of one row, 0 where there is none."""
+    return func.coalesce(_of_row(subject, entries, key).with_only_columns(aggregate).scalar_subquery(), 0)
+
+
+def has_any(subject: ColumnElement[Any], *, entries: Select[Any], key: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a row has any entry; the planner joins it in whatever order is cheapest."""
+    return exists(_of_row(subject, entries, key).with_only_columns(key))
+
+
+def looked_up(
+    subject: ColumnElement[Any],
+    *,
+    entries: Select[Any],
+    key: ColumnElement[Any],
+    aggregate: Expression,
+    test: Test,
+    bounds: ColumnElement[bool],
+) -> ColumnElement[bool]:
+    """As `compared`, row by row, by an index. `bounds` is true for every row with an entry, and for as few others as the row can tell."""
+    passed = test.of(value(subject, entries=entries, key=key, aggregate=aggregate))
+    if test.passes(0):
+        return not_(and_(bounds, not_(passed)))
+    return and_(bounds, passed)
+
+
+def _of_row(subject: ColumnElement[Any], entries: Select[Any], key: ColumnElement[Any]) -> Select[Any]:
+    return entries.where(key == subject).correlate(subject.table)
+
+
 def compared(
     subject: Expression, *, entries: Select[Any], key: ColumnElement[Any], aggregate: Expression, test: Test
 ) -> ColumnElement[bool]:
-    """Whether the aggregate over a row's entries passes `test`; 0 where there is no entry, and never NULL.
+    """Whether the aggregate over a row's entries passes `test`; 0 where there is no entry, and never NULL. Made once for all rows.
 
     `subject` is the row's id, `entries` selects the entries that count, `key` in it is whose each is, and `aggregate` is over them and
     never NULL. Where 0 passes too, the rows are sought whose entries fail, since those without any are in no group. A subquery of its own

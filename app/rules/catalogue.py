@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, any_
@@ -51,12 +53,22 @@ class Family:
     find: Callable[[str], Name]
 
 
+class Reach(Enum):
+    """How many rows are asked for: what is right for all of a large table is slow for a page of it, and the other way round."""
+
+    # A page, one row, or those that other conditions leave.
+    SOME = "some"
+    # Every row of the table, and nothing else narrows them.
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What all of one evaluation has in common."""
 
     # `now()`.
     now: datetime
+    reach: Reach = Reach.SOME
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,19 @@ class Test:
             case "IN":
                 return value == any_(binding.numbers(self.values))
         return value.op(self.operator, is_comparison=True)(binding.number(self.values[0]))
+
+    @property
+    def least(self) -> int | None:
+        """The whole number from which on all pass and none before; of a test that 0 passes, of its opposite. None: there is none such."""
+        first = self.values[0]
+        match self.operator:
+            case ">=" | "<":
+                return math.ceil(first)
+            case ">" | "<=":
+                return math.floor(first) + 1
+            case "=" if first == 0:
+                return 1
+        return None
 
     def passes(self, value: int) -> bool:
         """The same of one value."""
@@ -161,6 +186,8 @@ class Function:
     nullable: bool = True
     # Whether what it gives changes by time alone.
     uses_time: bool = False
+    # Whether it is made of the rows of another table.
+    is_aggregate: bool = False
     turns: Turns | None = None
     # Of a condition: the rule that a call with these literal arguments stands for; None where no time turns it.
     stands_for: Callable[..., Checked | None] | None = None

@@ -22,7 +22,7 @@ from app.core import contact_points
 from app.core.faults import Fault
 from app.db.columns import Timestamp
 from app.rules import binding, tree
-from app.rules.catalogue import Checked, Evaluation, Expression, Function, Name, Test
+from app.rules.catalogue import Checked, Evaluation, Expression, Function, Name, Reach, Test
 from app.rules.lists import ListColumn
 from app.rules.types import Type
 
@@ -54,8 +54,19 @@ class _Part:
 
 
 def compile_rule(checked: Checked, *, now: datetime) -> ColumnElement[bool]:
-    """The condition that is true for exactly the rows that match at `now`; for others it is false or NULL."""
+    """The condition that is true for exactly the rows that match at `now`; for others it is false or NULL. For a page, or for some rows."""
     return _Compiler(checked, Evaluation(now)).condition(checked.rule).sql
+
+
+def compile_rule_for_all(checked: Checked, *, now: datetime) -> ColumnElement[bool]:
+    """The same where all rows that match are wanted, to be counted or written down."""
+    return compile_part(checked, Evaluation(now, Reach.ALL))
+
+
+def compile_part(checked: Checked, evaluation: Evaluation) -> ColumnElement[bool]:
+    """The same of a rule that a name in another one stands for, which is being evaluated."""
+    reach = Reach.SOME if _is_narrowed(checked) else evaluation.reach
+    return _Compiler(checked, Evaluation(evaluation.now, reach)).condition(checked.rule).sql
 
 
 def compile_value(checked: Checked, node: tree.Scalar, *, now: datetime) -> Expression:
@@ -203,6 +214,15 @@ class _Compiler:
 
     def _function(self, node: tree.Call) -> Function:
         return self.checked.catalogue.function(node.function)
+
+
+def _is_narrowed(checked: Checked) -> bool:
+    """Whether a condition on the row itself has to be true: then aggregates are looked up for the rows that it leaves."""
+    conditions = checked.rule.conditions if isinstance(checked.rule, tree.And) else (checked.rule,)
+    functions = checked.catalogue.functions
+    return not all(
+        any(isinstance(node, tree.Call) and functions[node.function].is_aggregate for node in tree.walk(one)) for one in conditions
+    )
 
 
 def _inverse(part: _Part) -> _Part:

@@ -33,7 +33,13 @@ class Narrowing:
 
     @property
     def condition(self) -> ColumnElement[bool]:
+        """For a page."""
         return compiling.compile_rule(self.rule, now=self.now)
+
+    @property
+    def condition_of_all(self) -> ColumnElement[bool]:
+        """For a count, or an export."""
+        return compiling.compile_rule_for_all(self.rule, now=self.now)
 
 
 def narrowing(db: Connection, ruled: Ruled | None) -> Narrowing | None:
@@ -46,9 +52,9 @@ def narrowing(db: Connection, ruled: Ruled | None) -> Narrowing | None:
 
 def begun(db: Connection, rule: Checked, *, now: datetime | None) -> Narrowing:
     """An evaluation of `rule` as at `now`; where that is None, a new one."""
-    return Narrowing(rule, now or _begin(db, rule))
+    return Narrowing(rule, now or present(db, matters=rule.uses_time))
 
 
-def _begin(db: Connection, rule: Checked) -> datetime:
-    """The moment of a new evaluation of `rule`: by the database's clock where it matters, since hosts need not agree on theirs."""
-    return db.execute(_NOW).scalar_one() if rule.uses_time else datetime.now(UTC)
+def present(db: Connection, *, matters: bool) -> datetime:
+    """The moment of a new evaluation: by the database's clock where it matters, since hosts need not agree on theirs."""
+    return db.execute(_NOW).scalar_one() if matters else datetime.now(UTC)

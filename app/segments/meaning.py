@@ -58,7 +58,8 @@ class Meanings:
         self._weights: dict[str, Weight] = {}
         self._checked: dict[str, Checked] = {}
         self._catalogue: Catalogue | None = None
-        self._uses_time = False
+        # Whether any of the rules depends on when it is evaluated.
+        self.uses_time = False
         # Those whose check is under way: decided under one lock, no definitions make a circle, but no reader may hang on it.
         self._under_way: set[str] = set()
         for one in self.by_name.values():
@@ -72,7 +73,7 @@ class Meanings:
         """Hold the rules against `catalogue`, which has no segments yet, and against what only the database knows of it."""
         prepared = catalogue.prepared(db, And(0, tuple(self._trees.values())))
         called = {node.function for tree in self._trees.values() for node in walk(tree) if isinstance(node, Call)}
-        self._uses_time = any(prepared.functions[name].uses_time for name in called & set(prepared.functions))
+        self.uses_time = any(prepared.functions[name].uses_time for name in called & set(prepared.functions))
         functions = {**prepared.functions, IN_SEGMENT: self.function(Weight(0, 0))}
         self._catalogue = Catalogue(prepared.names, prepared.families, functions, ranges=prepared.ranges)
 
@@ -85,7 +86,7 @@ class Meanings:
 
         # What is put in place of a name may be NULL wherever its columns are.
         return function(
-            check=check, value=self._condition, nullable=bool(self._trees), uses_time=self._uses_time, stands_for=self._stands_for
+            check=check, value=self._condition, nullable=bool(self._trees), uses_time=self.uses_time, stands_for=self._stands_for
         )
 
     def checked(self, name: str) -> Checked:
@@ -147,7 +148,7 @@ class Meanings:
         definition = self.by_name[name]
         if definition.kind == STATIC:
             return has_member(definition.id)
-        return compiling.compile_rule(self.checked(name), now=evaluation.now)
+        return compiling.compile_part(self.checked(name), evaluation)
 
 
 def has_member(segment_id: UUID) -> ColumnElement[bool]:
@@ -165,6 +166,8 @@ def function(
 ) -> Function:
     return Function(
         name=IN_SEGMENT,
+        # The rule that it stands for decides it.
+        is_aggregate=True,
         parameters=(Parameter(name="name", types=(Type.STRING,), literal=True, check=check),),
         result=Type.BOOLEAN,
         meaning="Whether the customer is in the segment of this name, now.",

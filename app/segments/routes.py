@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flask.views import MethodView
 
-from app.segments import listing, schemas, service
+from app.segments import explaining, listing, previewing, ruling, schemas, service
 from app.segments.listing import Shown
 from app.web import dump, paging
 from app.web.answers import Answer
@@ -70,6 +70,27 @@ class Segments(MethodView):
         return _answer(shown, status=HTTPStatus.CREATED)
 
 
+@blp.route("/preview")
+class Preview(MethodView):
+    @blp.reads(
+        "preview_segment",
+        scope="segments:read",
+        needs=("customers:read",),
+        body=schemas.SegmentPreviewSchema,
+        answer=schemas.PreviewSchema,
+        refuses=(409,),
+    )
+    def post(self, call: Read, body: dict[str, Any]) -> Answer:
+        """Show what a rule would find
+
+        Nothing is saved. With `segment_id` also how many would come to that segment and go from it, if it had this rule.
+        """
+        sent = ruling.only(body)
+        found = previewing.preview(call.db, runtime().catalogues["customers"], sent=sent, segment_id=body["segment_id"])
+        counts = {"count": found.count, "joined": found.joined, "left": found.left}
+        return Answer(dumped={**counts, "sample": [dump.written(row) for row in found.sample]})
+
+
 @blp.route("/<id:segment_id>")
 class OneSegment(MethodView):
     @blp.reads("get_segment", scope="segments:read", answer=schemas.SegmentSchema, refuses=(404,), tagged=True)
@@ -110,6 +131,27 @@ class OneSegment(MethodView):
         """
         service.delete(call.unit, call.caller, segment_id=segment_id, precondition=call.precondition)
         return Answer()
+
+
+@blp.route("/<id:segment_id>/explain")
+class Explanation(MethodView):
+    @blp.reads(
+        "explain_segment",
+        scope="segments:read",
+        needs=("customers:read",),
+        query=schemas.ExplainQuerySchema,
+        answer=schemas.ExplanationSchema,
+        refuses=(404, 409, 410),
+    )
+    def get(self, call: Read, segment_id: UUID, query: dict[str, Any]) -> Answer:
+        """Explain why a customer is in a segment, or is not
+
+        Each clause of the rule, and of the rules of segments that it names, with the customer's own values and whether it passes, now.
+        """
+        catalogue, customer_id = runtime().catalogues["customers"], query["customer_id"]
+        found = explaining.explain(call.db, catalogue, segment_id=segment_id, customer_id=customer_id)
+        told = {"passed": found.passed, "evaluated_at": found.evaluated_at, "clause": found.clause}
+        return Answer(dumped={"segment_id": segment_id, "customer_id": customer_id, **told})
 
 
 def _answer(shown: Shown, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:

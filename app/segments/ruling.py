@@ -55,6 +55,14 @@ def one_of(found: Sequence[Sent]) -> Sent | None:
     return found[0] if found else None
 
 
+def only(data: Mapping[str, Any]) -> Sent:
+    """The rule that there has to be. Raises Invalid."""
+    found = one_of(sent(data))
+    if found is None:
+        raise Invalid([FieldFault("/rule", "required", "Send a `rule`, or the same as `rule_text`.")])
+    return found
+
+
 def other_than(before: Definition, found: Sequence[Sent]) -> Sent | None:
     """The rule that a change brings; None where it says what is there. A caller may send back what he read, with one form changed."""
     try:

@@ -12,6 +12,7 @@ from app.customers.schemas import CustomerSchema
 from app.segments.definition import DYNAMIC, KINDS
 from app.segments.listing import SORTS, STATES
 from app.web import fields
+from app.web.bulk.schemas import LooseItems, external_id_field, source_field
 from app.web.rule_fields import RuleJson
 from app.web.schemas import AnswerSchema, PageQuerySchema, QuerySchema, Schema, chosen_fields
 
@@ -114,3 +115,101 @@ class MemberExportQuerySchema(QuerySchema):
 
 class CountSchema(AnswerSchema):
     count = fields.Whole(least=0, metadata={"description": "Exact, and now."})
+
+
+class MemberSchema(AnswerSchema):
+    """A customer in a static segment."""
+
+    segment_id = fields.Id()
+    customer_id = fields.Id()
+    entered_at = fields.Timestamp()
+
+
+class MemberBatchItemSchema(Schema):
+    """Put in or take out the customer with `id`, or the one that `source` and `external_id` stand for."""
+
+    op = fields.Choice("add", "remove", load_default="add", metadata={"default": "add"})
+    id = fields.Id(load_default=None)
+    source = source_field(load_default=None)
+    external_id = external_id_field(load_default=None)
+    client_ref = fields.Line(limits.EXTERNAL_ID_MAX, load_default=None, metadata={"description": "Comes back with the result."})
+
+
+class MemberBatchSchema(Schema):
+    """Customers to put in or to take out, in order."""
+
+    items = LooseItems(
+        fields.Part(MemberBatchItemSchema),
+        least=1,
+        most=limits.BATCH_MAX,
+        required=True,
+        metadata={"examples": [[{"op": "add", "source": "shopify", "external_id": "1001"}]]},
+    )
+
+
+class SegmentPreviewSchema(Schema):
+    """A rule, as `rule` or as `rule_text`, and the segment to compare it with."""
+
+    numbers = "decimal"
+
+    rule = RuleJson(load_default=None, allow_none=True)
+    rule_text = _rule_text_field(load_default=None)
+    segment_id = fields.Id(load_default=None, allow_none=True)
+
+
+class PreviewSchema(AnswerSchema):
+    """What a rule finds now."""
+
+    count = fields.Whole(least=0)
+    joined = fields.Whole(
+        least=0, allow_none=True, metadata={"description": "Of these, who are not in the segment as it is; null without `segment_id`."}
+    )
+    left = fields.Whole(least=0, allow_none=True, metadata={"description": "Who are in the segment as it is and would not be."})
+    sample = marshmallow.fields.List(fields.Part(CustomerSchema), metadata={"description": "The ten newest."})
+
+
+class ExplainQuerySchema(QuerySchema):
+    customer_id = fields.Id(required=True)
+
+
+class ValueSchema(AnswerSchema):
+    """What a name or a function of a clause is for the customer."""
+
+    name = fields.Parsed(str)
+    value = marshmallow.fields.Raw(allow_none=True, metadata={"description": "Of the type that the name has."})
+
+
+class ClauseSchema(AnswerSchema):
+    """A part of a rule."""
+
+    kind = fields.Choice("and", "or", "not", "in_segment", "condition")
+    text = fields.Parsed(str, metadata={"description": "The clause in CQL2 text."})
+    passed = fields.Truth()
+    values = marshmallow.fields.List(fields.Part(ValueSchema), metadata={"description": "Of a `condition`: the customer's own."})
+    clauses = marshmallow.fields.List(
+        fields.Written(lambda: ClauseSchema()), metadata={"description": "What it is made of; of `in_segment` the rule of that segment."}
+    )
+
+
+class ExplanationSchema(AnswerSchema):
+    """Why a customer is in a segment, or is not."""
+
+    segment_id = fields.Id()
+    customer_id = fields.Id()
+    passed = fields.Truth(metadata={"description": "Whether the customer is in the segment."})
+    evaluated_at = fields.Timestamp(metadata={"description": "The moment that was `now()`."})
+    clause = fields.Written(ClauseSchema)
+
+
+class OwnSegmentSchema(AnswerSchema):
+    """A segment that a customer is in."""
+
+    id = fields.Id()
+    name = fields.Parsed(str)
+    description = fields.Parsed(str, allow_none=True)
+    kind = fields.Choice(*KINDS)
+
+
+class OwnSegmentPageSchema(AnswerSchema):
+    data = marshmallow.fields.List(fields.Part(OwnSegmentSchema))
+    next_cursor = fields.Parsed(str, allow_none=True, metadata={"description": "Always null: one page."})

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 # These answer whatever else goes on, or nobody could see that a process is only busy.
 HEALTH_PATHS = frozenset(("/livez", "/readyz", "/metrics"))
 
-_log = logs.get("kehu.access")
-
 
 def install(app: Flask) -> None:
     """Let the access log know which address a request was for: its template, since the address itself may be an e-mail; and answer
@@ -156,10 +154,8 @@ class _Answer:
         # An unknown address or method is one label, or anybody could fill the memory with names.
         route = self._about.route or "unmatched"
         method = self._method if self._about.route else "-"
-        metrics.REQUESTS.labels(method=method, route=route, status=self._status).inc()
-        metrics.SECONDS.labels(route=route).observe(seconds)
-        _log.info(
-            "request",
+        metrics.count_request(method, route, self._status, seconds)
+        logs.access(
             method=method,
             route=route,
             status=self._status,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,6 +17,23 @@ REQUESTS = Counter("kehu_requests_total", "Requests answered", ["method", "route
 SECONDS = Histogram("kehu_request_seconds", "Seconds from the first byte of a request to the last of its answer", ["route"])
 REFUSED = Counter("kehu_refused_total", "Requests refused for want of a token or a scope", ["code"])
 TURNED_AWAY = Counter("kehu_turned_away_total", "Requests answered 503 because the process was full")
+
+
+@cache
+def _answered(method: str, route: str, status: int) -> Counter:
+    """Kept: a look-up by labels is most of what counting costs. There are as many as there are routes and statuses."""
+    return REQUESTS.labels(method=method, route=route, status=status)
+
+
+@cache
+def _took(route: str) -> Histogram:
+    return SECONDS.labels(route=route)
+
+
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    _answered(method, route, status).inc()
+    _took(route).observe(seconds)
+
 
 # Set by gunicorn.conf.py before the first import of prometheus_client, which reads the same name.
 _SHARED_DIR = "PROMETHEUS_MULTIPROC_DIR"

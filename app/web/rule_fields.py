@@ -19,14 +19,18 @@ from app.web.schemas import Schema
 class RuleJson(fields.Strict, marshmallow_fields.Dict):
     """A rule in CQL2 JSON, read where its names are known; its schema has to say `numbers = "decimal"`."""
 
-    openapi: Mapping[str, Any] = {
-        "description": "A rule in CQL2 JSON; `GET /v1/attributes` lists what it may name.",
-        "additionalProperties": True,
-        "examples": [{"op": "=", "args": [{"property": "country"}, "CN"]}],
-    }
+    @property
+    def openapi(self) -> Mapping[str, Any]:  # type: ignore[override]  # of the others it is the same for all of a class
+        return {
+            # `true` alone is a rule too: of everybody.
+            "type": ["object", "boolean", "null"] if self.allow_none else ["object", "boolean"],
+            "description": "A rule in CQL2 JSON; `GET /v1/attributes` lists what it may name.",
+            "additionalProperties": True,
+            "examples": [{"op": "=", "args": [{"property": "country"}, "CN"]}],
+        }
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, dict | bool):
             told = "This has to be an object of CQL2 JSON; a rule in text goes into `filter=` or `rule_text`."
             raise ValidationError([Fault("wrong_type", told)])
         return value

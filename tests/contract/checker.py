@@ -84,14 +84,18 @@ class Checker:
         faults = [f"{fault.json_path}: {fault.message}" for fault in self._validators[key].iter_errors(value)]
         assert not faults, f"{where}: {faults[:5]}"
 
-    def strict(self, schema: Any) -> Any:
-        """The schema with its references in place, and closed: what it does not name is not allowed."""
+    def strict(self, schema: Any, within: tuple[str, ...] = ()) -> Any:
+        """The schema with its references in place, and closed: what it does not name is not allowed. One that comes round to itself, as
+        a tree does, is looked at for three levels."""
         if isinstance(schema, list):
-            return [self.strict(item) for item in schema]
+            return [self.strict(item, within) for item in schema]
         if not isinstance(schema, dict):
             return schema
+        if within.count(schema.get("$ref", "")) > 3:
+            return {}
+        within = (*within, schema["$ref"]) if "$ref" in schema else within
         schema = self._resolved(schema)
-        closed = {name: self.strict(part) for name, part in schema.items()}
+        closed = {name: self.strict(part, within) for name, part in schema.items()}
         # A problem document may carry data of its own (RFC 9457); the document says so.
         if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:
             closed["additionalProperties"] = False

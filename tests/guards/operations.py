@@ -17,9 +17,9 @@ NOBODY = "01890000-0000-7000-8000-000000000000"
 _NOWHERE = {"source": "nowhere", "external_id": "nobody"}
 STREAM = "application/x-ndjson"
 # What asks for so much that it needs a body, and writes nothing.
-_READS_BY_POST = {"look_up_customers", "search_contact_history", "search_customers"}
+_READS_BY_POST = {"look_up_customers", "preview_segment", "search_contact_history", "search_customers"}
 # What takes a thousand things at once.
-_LARGE = {"batch_contact_history", "batch_customers", "look_up_customers"}
+_LARGE = {"batch_contact_history", "batch_customers", "batch_segment_members", "look_up_customers"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,16 @@ class Operation:
     @property
     def body_max_bytes(self) -> int:
         return limits.BATCH_BODY_MAX_BYTES if self.name in _LARGE else 1_048_576
+
+    @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """Those of the query, by name."""
+        return {one["name"]: one for one in self.described.get("parameters", []) if one["in"] == "query"}
+
+    @property
+    def required(self) -> list[str]:
+        """Parameters of the query without which there is no question; each takes an id."""
+        return [name for name, one in self.parameters.items() if one.get("required")]
 
     @property
     def something(self) -> dict[str, Any]:

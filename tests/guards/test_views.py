@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 from flask import Flask
 
@@ -124,7 +126,8 @@ class TestGate:
 
     @pytest.mark.parametrize("operation", [one for one in features() if 404 in one.values[0].statuses])
     def test_what_is_not_there_is_404(self, api: Api, operation: Operation) -> None:
-        address = f"{operation.address}?mode=update" if operation.method == "put" else operation.address
+        asked = {"mode": "update"} if "mode" in operation.parameters else dict.fromkeys(operation.required, NOBODY)
+        address = f"{operation.address}?{urlencode(asked)}"
 
         response = api.request(operation.method.upper(), address, json=operation.least_body)
 

@@ -150,6 +150,15 @@ class TestCompared:
 
 
 class TestTest:
+    @pytest.mark.parametrize("number", [-1, 0, 1, 2, Decimal("-0.5"), Decimal("0.5"), Decimal("1.5")])
+    @pytest.mark.parametrize("operator", ["=", "<", "<=", ">", ">=", "IN", "BETWEEN"])
+    def test_where_there_is_a_least_number_the_test_is_decided_by_it(self, operator: str, number: int | Decimal) -> None:
+        asked = Test(operator, (number, 1))
+        passed = [asked.passes(value) is not asked.passes(0) for value in range(9)]
+
+        if asked.least is not None and any(passed):
+            assert passed == [value >= asked.least for value in range(9)]
+
     @pytest.mark.parametrize("operator", ["=", "<", "<=", ">", ">=", "IN", "BETWEEN"])
     def test_a_plain_value_is_judged_as_sql_judges_it(self, db: Connection, operator: str) -> None:
         for value in (0, 1, 2, 3):

@@ -45,9 +45,12 @@ def db(session_app: Flask) -> Iterator[Connection]:
 
 
 def found(db: Connection, rule: tree.Condition) -> set[Any]:
-    """The ids that the SQL of `rule` finds."""
-    condition = compiling.compile_rule(checking.check(rule, CATALOGUE), now=NOW)
-    return set(db.execute(select(Customer.id).where(condition)).scalars())
+    """The ids that the SQL of `rule` finds, as it is for a page and as it is for all."""
+    checked = checking.check(rule, CATALOGUE)
+    conditions = [compile_for(checked, now=NOW) for compile_for in (compiling.compile_rule, compiling.compile_rule_for_all)]
+    some, every = (set(db.execute(select(Customer.id).where(condition)).scalars()) for condition in conditions)
+    assert some == every
+    return some
 
 
 def expected(rows: Population, rule: tree.Condition) -> set[Any]:

@@ -51,6 +51,12 @@ class TestPost:
         assert other.status_code == 201
         assert (other.json["rule"], other.json["rule_text"]) == (made["rule"], made["rule_text"])
 
+    def test_a_rule_of_everybody_is_true_in_both_forms(self, api: Api) -> None:
+        made = segment(api, rule_text="TRUE")
+
+        assert (made["rule"], made["rule_text"]) == (True, "TRUE")
+        assert api.patch(f"/v1/segments/{made['id']}", {"rule": True}).json == made
+
     def test_every_digit_of_a_number_comes_back(self, api: Api) -> None:
         data = b'{"name": "n", "rule": {"op": ">", "args": [{"property": "metrics.order_total.CNY"}, 0.1000000000000000000001]}}'
 

@@ -80,12 +80,17 @@ def _value_of(field: Any, *, in_row: bool) -> Strategy:
             return WHOLE
         case fields.Truth():
             return st.booleans()
+        case marshmallow.fields.List(inner=fields.Written()):
+            # Of its own kind, perhaps, without an end.
+            return st.lists(st.dictionaries(TEXT, JSON, max_size=2), max_size=2)
         case marshmallow.fields.Nested():
             return st.fixed_dictionaries(members(field.schema, in_row=False))
         case marshmallow.fields.List():
             return st.lists(value_of(field.inner, in_row=in_row), max_size=3)
         case marshmallow.fields.Dict():
             return st.dictionaries(TEXT, TEXT if field.value_field else JSON, max_size=3)
+        case marshmallow.fields.Raw():
+            return JSON
     raise AssertionError(f"a field that this test does not know: {field!r}")
 
 

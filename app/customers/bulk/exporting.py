@@ -17,7 +17,7 @@ from app.web.streams.exporting import Rows
 
 # Any: what the schemas load.
 
-_PARTS = {"metrics": tuple(f"metrics.{name}" for name in CustomerMetricsSchema._declared_fields)}
+PARTS = {"metrics": tuple(f"metrics.{name}" for name in CustomerMetricsSchema._declared_fields)}
 
 
 def rows(query: Mapping[str, Any]) -> Rows:
@@ -29,4 +29,4 @@ def rows(query: Mapping[str, Any]) -> Rows:
             narrowed = listing.narrowed(snapshot.connection, query, rule)
         return listing.stream_customers(snapshot, narrowed=narrowed, names=query["fields_"])
 
-    return exporting.rows(CustomerSchema, query["fields_"], read, place=change_queries.get_snapshot, parts=_PARTS)
+    return exporting.rows(CustomerSchema, query["fields_"], read, place=change_queries.get_snapshot, parts=PARTS)

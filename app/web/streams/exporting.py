@@ -78,7 +78,8 @@ def _or_cut(pieces: Iterator[bytes], request: Request) -> Iterator[bytes]:
 def _ndjson(rows: Rows) -> Iterator[bytes]:
     # No line end stands in JSON that row_to_json wrote.
     for block in rows.blocks:
-        yield ("\n".join(block) + "\n").encode()
+        if block:
+            yield ("\n".join(block) + "\n").encode()
 
 
 def _csv(rows: Rows) -> Iterator[bytes]:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import orjson
 from flask import Flask, Response
 from flask.views import MethodView
 
 from app.changes.positions import Positions
 from app.config import Config
-from app.core import limits
+from app.core import limits, logs
 from app.core.caller import Caller
 from app.core.errors import Unavailable
 from app.web import api, converters, docs, edge, fields, frame, problems
@@ -99,11 +100,12 @@ class Exported(MethodView):
     def get(self, call: Export, query: dict[str, Any]) -> Rows:
         """Export things"""
 
-        def rows() -> Iterator[dict[str, Any]]:
+        def blocks() -> Iterator[list[str]]:
+            block: list[str] = []
             for number in range(query["count"]):
                 if number == query["fails_at"]:
                     raise Unavailable
-                yield {
+                row = {
                     "id": ID,
                     "name": query["name"],
                     "count": number,
@@ -111,13 +113,18 @@ class Exported(MethodView):
                     "attributes": {"x": "=1", "y": True},
                     "none": None,
                 }
+                block.append(orjson.dumps(row).decode())
+                if len(block) == 500:
+                    yield block
+                    block = []
+            yield block
 
-        return Rows(
-            rows(), ["id", "name", "count", "tags", "attributes", "attributes.x", "none"], {"Kehu-Position": "here", "Kehu-Snapshot": "yes"}
-        )
+        columns = ["id", "name", "count", "tags", "attributes", "attributes.x", "none"]
+        return Rows(blocks(), columns, {"Kehu-Position": "here", "Kehu-Snapshot": "yes"})
 
 
 def create_app(*, threads: int = 4, stream_timeout: float = 30.0) -> Flask:
+    logs.configure()
     app = Flask("things", static_folder=None)
     config = Config(
         database_url="postgresql+psycopg://", data_dir=Path(), secret_key="of no use", threads=threads, stream_timeout=stream_timeout

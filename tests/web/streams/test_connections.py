@@ -287,7 +287,7 @@ class TestReaders:
             )
             reader.recv(100)
 
-            assert eventually(lambda: "route=/v1/things/export" in server.log(), within=15)
+            assert eventually(lambda: '"route":"/v1/things/export"' in server.log(), within=15)
             reader.close()
 
     def test_a_stalled_reader_of_an_import_is_left_when_the_body_has_ended(self) -> None:
@@ -297,7 +297,7 @@ class TestReaders:
             upload.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             upload.send(sent)
 
-            assert eventually(lambda: "route=/v1/things/import" in server.log(), within=15)
+            assert eventually(lambda: '"route":"/v1/things/import"' in server.log(), within=15)
             upload.close()
 
     def test_an_export_that_fails_on_the_way_does_not_look_complete(self, server: LiveServer) -> None:
