@@ -90,8 +90,8 @@ def import_entries(run: Run) -> None:
         known = connection.execute("SELECT external_ids->>'bench', id::text FROM customers WHERE deleted_at IS NULL").fetchall()
         numbers = dict(known)
         _write(file, _entries(count, list(numbers)))
-        # Half as many for the floor: it goes on at the same pace, and its rows have to be held in memory.
-        some = list(_entries(count // 2, list(numbers), seed=6))
+        # A fifth for the floor: it goes on at the same pace, and its rows have to be held in memory.
+        some = list(_entries(count // 5, list(numbers), seed=6))
         holders = [numbers[line["customer"]["external_id"]] for line in some]
         rows = floors.entries(some, holders)
         alone, whole = [], []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 import urllib.error
 import urllib.request
@@ -59,18 +60,22 @@ class Rates:
 class FloorTimes:
     """Whether the floors are floors: no slower than a bare loop of psycopg's by more than a bare Flask."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, bare: Process) -> None:
         self._run = run
+        self._bare = bare
         self._rows: list[tuple[str, ...]] = []
-        with processes.floor(run.store, "bare") as bare:
-            self._bare = 1e6 / _measured(run.loads["get"], bare, connections=1, seconds=run.seconds).rate
 
-    def add(self, path: Path, served: float) -> None:
-        """`served`: requests a second over one connection."""
-        floor = _FLOORS[path.name]
-        loop = _loop(self._run, floor, path.name)
-        over = 1e6 / served - loop - self._bare
-        self._rows.append((path.told, str(floor.round_trips), f"{loop:,.0f}", f"{1e6 / served:,.0f}", f"{self._bare:,.0f}", f"{over:,.0f}"))
+    def add(self, path: Path, served: Process) -> None:
+        """Measured in turn, the three of them: the speed of the machine must not be what differs."""
+        run, floor = self._run, _FLOORS[path.name]
+        times = []
+        for _ in range(max(1, run.rounds // 2)):
+            loop = _loop(run, floor, path.name)
+            by_flask = 1e6 / _measured(run.loads[path.name], served, connections=1, seconds=1).rate
+            constant = 1e6 / _measured(run.loads["get"], self._bare, connections=1, seconds=1).rate
+            times.append((loop, by_flask, constant, by_flask - loop - constant))
+        middle = [statistics.median(column) for column in zip(*times, strict=True)]
+        self._rows.append((path.told, str(floor.round_trips), *(f"{time:,.0f}" for time in middle)))
 
     def tell(self) -> None:
         table = self._run.table
@@ -98,7 +103,7 @@ def measure(run: Run, path: Path, floors: FloorTimes) -> Rates:
             )
             run.table.served(path.told, connections, ours, theirs, aim=path.aim, megabytes=run.service.resident_mb())
             found.ours[connections], found.floor[connections] = (_median(rounds) for rounds in (ours, theirs))
-    floors.add(path, found.floor[1])
+        floors.add(path, floor)
     return found
 
 

@@ -34,7 +34,7 @@ _COPY = "run"
 # As an operator would set them on a machine of this size; everything else is as PostgreSQL brings it.
 _OPTIONS: Mapping[str, str] = {"shared_buffers": "2GB", "max_wal_size": "4GB", "max_connections": "100"}
 # A crash while they are made is no loss.
-_MAKING: Mapping[str, str] = {**_OPTIONS, "fsync": "off", "max_wal_size": "16GB", "wal_level": "minimal", "max_wal_senders": "0"}
+_MAKING: Mapping[str, str] = {**_OPTIONS, "fsync": "off", "wal_level": "minimal", "max_wal_senders": "0"}
 
 # Any: psycopg's rows.
 
