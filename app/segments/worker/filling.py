@@ -25,7 +25,8 @@ from app.segments.worker.claims import claimed, key_of
 from app.segments.worker.known import Known, Rules
 from app.segments.worker.lanes import Clock
 
-_MEMBERS = table_of(SegmentMember)
+# By a name of its own: a rule may look into the same table.
+_KEPT = table_of(SegmentMember).alias("kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,9 @@ class Filler:
         return True
 
     def _differing(self, snapshot: Snapshot, segment_id: UUID) -> Iterator[Sequence[UUID]]:
+        # For all rows, not for the first of them soonest; and by hashes, since a nested loop would for every customer pass over all the
+        # members in the index whom the fill has put there since the snapshot (30 s of 45 for 40,000 members).
+        snapshot.run("SET LOCAL cursor_tuple_fraction = 1; SET LOCAL enable_nestloop = off")
         with snapshot.watched():
             rules = self.known.read(snapshot.connection)
             present = self.clock(snapshot.connection)
@@ -93,9 +97,9 @@ def _differences(rules: Rules, segment_id: UUID, present: datetime) -> Iterator[
     """Whom the rule takes and who is no member; then members whom it does not take. Each as the planner finds them best."""
     segment = rules.dynamic[segment_id]
     rule = rules.meanings.checked(segment.name)
-    is_member = exists().where(_MEMBERS.c.customer_id == Customer.id, _MEMBERS.c.segment_id == segment_id)
+    is_member = exists().where(_KEPT.c.customer_id == Customer.id, _KEPT.c.segment_id == segment_id)
     is_taken = evaluation.condition(segment, rules.meanings, present)
     yield select(Customer.id).where(Customer.deleted_at.is_(None), is_taken, not_(is_member))
     is_not_taken = compiling.compile_rule(Checked(tree.Not(0, rule.rule), rule.catalogue), now=present)
-    members = select(Customer.id).join(_MEMBERS, _MEMBERS.c.customer_id == Customer.id).where(_MEMBERS.c.segment_id == segment_id)
+    members = select(Customer.id).join(_KEPT, _KEPT.c.customer_id == Customer.id).where(_KEPT.c.segment_id == segment_id)
     yield members.where(or_(Customer.deleted_at.is_not(None), is_not_taken))

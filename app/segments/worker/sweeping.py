@@ -27,7 +27,8 @@ from app.segments.worker.known import Known, Rules
 from app.segments.worker.lanes import Clock
 from app.segments.worker.member_queries import Pair
 
-_MEMBERS = table_of(SegmentMember)
+# By a name of its own: a rule may look into the same table.
+_KEPT = table_of(SegmentMember).alias("kept")
 _CLAIM = 0
 _SEARCH_SECONDS = 600.0
 # More than that turn at once only where a moment or a day has come for all of them: they are a fill.
@@ -103,7 +104,7 @@ def _turned(db: Connection, rules: Rules, segment: Definition, since: datetime, 
     if not rule.uses_time or present <= since:
         return
     is_in = and_(Customer.deleted_at.is_(None), evaluation.condition(segment, rules.meanings, present))
-    is_kept = exists().where(_MEMBERS.c.customer_id == Customer.id, _MEMBERS.c.segment_id == segment.id)
+    is_kept = exists().where(_KEPT.c.customer_id == Customer.id, _KEPT.c.segment_id == segment.id)
     differs = func.coalesce(is_in, false()) != is_kept
     found: set[UUID] = set()
     for near in turning.turned(rule, since=since, now=present):
