@@ -14,6 +14,7 @@ from app.core.caller import Caller
 from app.core.ids import new_id, new_ids
 from app.db.base import table_of
 from app.db.columns import to_json
+from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 
 
@@ -84,19 +85,20 @@ def append_written(unit: UnitOfWork, values: Mapping[str, Any]) -> None:
     unit.position = (epoch, unit.xid, last)
 
 
-def with_event(write: Insert | Update) -> Insert:
+def with_event(write: Insert | Update) -> Prepared:
     """The statement that does `write` and, where that wrote a row, appends an event: one round trip where two would be most of a
     write's time. To be built once, and run by `append_with`. The names of the write's own values must not begin with `event_`."""
     written = write.returning(literal(1).label("one")).cte("written")
     told = (bindparam(f"event_{name}", type_=_EVENTS.c[name].type) for name in _COLUMNS)
     # Through a CTE and from values, not from a distributed table: there the event would get a worker's transaction id.
-    return insert(_EVENTS).from_select(_COLUMNS, select(*told).select_from(written)).add_cte(written).returning(*_PLACE)
+    appended = insert(_EVENTS).from_select(_COLUMNS, select(*told).select_from(written)).add_cte(written)
+    return Prepared(appended.returning(*_PLACE))
 
 
-def append_with(unit: UnitOfWork, caller: Caller, change: Change, statement: Insert, values: Mapping[str, Any]) -> bool:
+def append_with(unit: UnitOfWork, caller: Caller, change: Change, statement: Prepared, values: Mapping[str, Any]) -> bool:
     """Run a statement made by `with_event`; whether it wrote a row, and with it the event, whose position is noted on `unit`."""
     told = {f"event_{name}": value for name, value in _row(unit, caller, change).items()}
-    found = unit.connection.execute(statement, {**values, **told}).one_or_none()
+    found = statement.one_or_none(unit.connection, {**values, **told})
     if found is None:
         return False
     unit.position = (found[0], found[1], found[2])

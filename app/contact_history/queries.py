@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_leave
 
 from app.changes.log import Change, append_with, with_event
@@ -19,6 +19,7 @@ from app.core.syncing import ExternalKey
 from app.customers.models import Customer
 from app.db import shown
 from app.db.base import table_of
+from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 
 # Any: column values.
@@ -41,14 +42,15 @@ _WRITTEN = tuple(column.name for column in _ENTRIES.c if column.name not in ("id
 _FOUND = select(*COLUMNS, Customer.deleted_at.label("customer_deleted_at")).join_from(
     _ENTRIES, table_of(Customer), Customer.id == _ENTRIES.c.customer_id
 )
-_SHOWN_BY_ID = (
+_SHOWN = (
     select(as_json(), *(_ENTRIES.c[name] for name in ("id", "customer_id", "version", "deleted_at")), Customer.deleted_at)
     .join_from(_ENTRIES, table_of(Customer), Customer.id == _ENTRIES.c.customer_id)
     .where(_ENTRIES.c.id == bindparam("entry"))
 )
-_SHOWN_OF_CUSTOMER = _SHOWN_BY_ID.where(_ENTRIES.c.customer_id == bindparam("customer"))
-_BY_ID = _FOUND.where(_ENTRIES.c.id == bindparam("entry"))
-_OF_CUSTOMER = _BY_ID.where(_ENTRIES.c.customer_id == bindparam("customer"))
+_SHOWN_BY_ID = Prepared(_SHOWN)
+_SHOWN_OF_CUSTOMER = Prepared(_SHOWN.where(_ENTRIES.c.customer_id == bindparam("customer")))
+_BY_ID = Prepared(_FOUND.where(_ENTRIES.c.id == bindparam("entry")))
+_OF_CUSTOMER = Prepared(_FOUND.where(_ENTRIES.c.id == bindparam("entry"), _ENTRIES.c.customer_id == bindparam("customer")))
 _INSERT = with_event(insert(_ENTRIES).values({column.name: bindparam(f"row_{column.name}", type_=column.type) for column in _ENTRIES.c}))
 _AS_KNOWN = (
     _ENTRIES.c.customer_id == bindparam("customer"),
@@ -62,8 +64,8 @@ _UPDATE = with_event(
 _TAKE_OUT = delete(_ENTRIES).where(*_AS_KNOWN).returning(_ENTRIES.c.id)
 
 _IS_KEY = (_KEYS.c.source == bindparam("key_source"), _KEYS.c.external_id == bindparam("key_id"))
-_BY_KEY = select(_KEYS.c.customer_id, _KEYS.c.entry_id).where(*_IS_KEY)
-_CLAIM = (
+_BY_KEY = Prepared(select(_KEYS.c.customer_id, _KEYS.c.entry_id).where(*_IS_KEY))
+_CLAIM = Prepared(
     insert_or_leave(_KEYS)
     .values(source=bindparam("key_source"), external_id=bindparam("key_id"), customer_id=bindparam("customer"), entry_id=bindparam("entry"))
     .on_conflict_do_nothing(index_elements=["source", "external_id"])
@@ -74,13 +76,13 @@ _MOVE_KEY = update(_KEYS).where(*_IS_KEY, _KEYS.c.entry_id == bindparam("entry")
 
 
 def show_entry_by_id(db: Connection, entry_id: UUID) -> ShownEntry | None:
-    row = db.execute(_SHOWN_BY_ID, {"entry": entry_id}).one_or_none()
+    row = _SHOWN_BY_ID.one_or_none(db, {"entry": entry_id})
     return None if row is None else ShownEntry(*row)
 
 
 def show_entry_of_customer(db: Connection, customer_id: UUID, entry_id: UUID) -> ShownEntry | None:
     """As by its id, and where the tables are distributed on one node instead of all."""
-    row = db.execute(_SHOWN_OF_CUSTOMER, {"customer": customer_id, "entry": entry_id}).one_or_none()
+    row = _SHOWN_OF_CUSTOMER.one_or_none(db, {"customer": customer_id, "entry": entry_id})
     return None if row is None else ShownEntry(*row)
 
 
@@ -95,8 +97,8 @@ def get_entry_of_customer(db: Connection, customer_id: UUID, entry_id: UUID) -> 
 
 def get_holder(db: Connection, key: ExternalKey) -> tuple[UUID, UUID] | None:
     """The ids of the customer and of the interaction that `key` stands for. No join: keys and interactions may live on different nodes."""
-    row = db.execute(_BY_KEY, _key_values(key)).one_or_none()
-    return None if row is None else (row.customer_id, row.entry_id)
+    row = _BY_KEY.one_or_none(db, _key_values(key))
+    return None if row is None else (row[0], row[1])
 
 
 def insert_entry(unit: UnitOfWork, caller: Caller, change: Change, *, values: Mapping[str, Any]) -> None:
@@ -120,7 +122,7 @@ def move_entry(unit: UnitOfWork, caller: Caller, change: Change, before: EntryRe
 def claim_key(db: Connection, key: ExternalKey, *, customer_id: UUID, entry_id: UUID) -> bool:
     """Take `key`, and whether nobody had it. Waits for others who are claiming the same."""
     values = {**_key_values(key), "customer": customer_id, "entry": entry_id}
-    return db.execute(_CLAIM, values).one_or_none() is not None
+    return _CLAIM.one_or_none(db, values) is not None
 
 
 def release_key(db: Connection, key: ExternalKey, *, entry_id: UUID) -> None:
@@ -139,8 +141,8 @@ def _known(unit: UnitOfWork, before: EntryRecord) -> dict[str, Any]:
     return {"customer": before.customer_id, "entry": before.id, "known_version": before.version, "own_xid": unit.xid}
 
 
-def _get(db: Connection, statement: Select[Any], values: Mapping[str, UUID]) -> FoundEntry | None:
-    row = db.execute(statement, values).one_or_none()
+def _get(db: Connection, statement: Prepared, values: Mapping[str, UUID]) -> FoundEntry | None:
+    row = statement.one_or_none(db, values)
     if row is None:
         return None
     *columns, customer_deleted_at = row

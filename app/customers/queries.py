@@ -18,6 +18,7 @@ from app.customers.models import Customer, CustomerKey
 from app.customers.record import METRICS, SHOWN, CustomerRecord, ShownCustomer
 from app.db import shown
 from app.db.base import table_of
+from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 
 # Any: column values.
@@ -36,16 +37,19 @@ def as_json(names: tuple[str, ...] | None = None) -> ColumnElement[str]:
     return shown.as_json(_CUSTOMERS, SHOWN if names is None else names, _OBJECTS)
 
 
-_SHOWN_BY_ID = select(as_json(), *(_CUSTOMERS.c[name] for name in ("id", "version", "metrics_version", "deleted_at"))).where(
-    Customer.id == bindparam("key")
+_SHOWN_BY_ID = Prepared(
+    select(as_json(), *(_CUSTOMERS.c[name] for name in ("id", "version", "metrics_version", "deleted_at"))).where(
+        Customer.id == bindparam("key")
+    )
 )
 
 # A change writes all of these, whatever it changed: one statement that every connection has prepared, where one for each set of
 # fields would be many.
 WRITTEN = tuple(column.name for column in _CUSTOMERS.c if column.name not in ("id", "created_at", *METRICS))
 
-_BY_ID = select(*COLUMNS).where(Customer.id == bindparam("key"))
-_LOCKED = _BY_ID.with_for_update(key_share=True)
+_ROW = select(*COLUMNS).where(Customer.id == bindparam("key"))
+_BY_ID = Prepared(_ROW)
+_LOCKED = Prepared(_ROW.with_for_update(key_share=True))
 _EXISTS = select(Customer.id).where(Customer.id == bindparam("key"), Customer.deleted_at.is_(None))
 # The metrics of a new customer are the columns' defaults. Beyond 50 values psycopg parses a statement anew at each call, 0.4 ms.
 INSERTED = tuple(column.name for column in _CUSTOMERS.c if column.name not in METRICS)
@@ -61,8 +65,10 @@ _UPDATE = with_event(
     )
     .values({name: bindparam(f"row_{name}", type_=_CUSTOMERS.c[name].type) for name in WRITTEN})
 )
-_ID_BY_KEY = select(CustomerKey.customer_id).where(
-    CustomerKey.source == bindparam("source_name"), CustomerKey.external_id == bindparam("external_id_text")
+_ID_BY_KEY = Prepared(
+    select(CustomerKey.customer_id).where(
+        CustomerKey.source == bindparam("source_name"), CustomerKey.external_id == bindparam("external_id_text")
+    )
 )
 # One statement for any number of ids, so that it stays prepared: a VALUES list would be compiled anew for each call.
 _CLAIM = text(
@@ -90,18 +96,18 @@ _LOCK_IDENTIFIERS = text(
 
 
 def show_customer_by_id(db: Connection, customer_id: UUID) -> ShownCustomer | None:
-    row = db.execute(_SHOWN_BY_ID, {"key": customer_id}).one_or_none()
+    row = _SHOWN_BY_ID.one_or_none(db, {"key": customer_id})
     return None if row is None else ShownCustomer(*row)
 
 
 def get_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | None:
-    row = db.execute(_BY_ID, {"key": customer_id}).one_or_none()
+    row = _BY_ID.one_or_none(db, {"key": customer_id})
     return None if row is None else CustomerRecord(*row)
 
 
 def lock_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | None:
     """The row as it is once nobody else writes it, and locked up to the end of the transaction."""
-    row = db.execute(_LOCKED, {"key": customer_id}).one_or_none()
+    row = _LOCKED.one_or_none(db, {"key": customer_id})
     return None if row is None else CustomerRecord(*row)
 
 
@@ -123,8 +129,8 @@ def update_customer(unit: UnitOfWork, caller: Caller, change: Change, before: Cu
 
 
 def get_customer_id_by_key(db: Connection, source: str, external_id: str) -> UUID | None:
-    found: UUID | None = db.scalar(_ID_BY_KEY, {"source_name": source, "external_id_text": external_id})
-    return found
+    found = _ID_BY_KEY.one_or_none(db, {"source_name": source, "external_id_text": external_id})
+    return None if found is None else found[0]
 
 
 def lock_identifiers(db: Connection, identifiers: Iterable[Identifier]) -> None:

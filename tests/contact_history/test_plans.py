@@ -13,7 +13,6 @@ from uuid import UUID
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
 from app.contact_history import metric_queries
 from app.contact_history.metrics import EXTREMES
@@ -23,6 +22,7 @@ from app.db.engines import driver_connection
 from tests.builders import LONG_AGO, database, insert_customers
 from tests.client import Api
 from tests.customers.test_plans import CHARACTERS
+from tests.statements import noted
 
 LONG, CUSTOMERS, SHORT = 20_000, 300, 10
 RARE = "退货"
@@ -57,19 +57,9 @@ def fill(app: Flask) -> list[str]:
 @contextmanager
 def analysed(app: Flask) -> Iterator[list[dict[str, Any]]]:
     """The plans, with what they really read, of all statements about interactions inside the block."""
-    engine = app.extensions["kehu"].database.engine
-    run: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if "contact_history" in statement:
-            run.append((statement, parameters))
-
     plans: list[dict[str, Any]] = []
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with noted(app, "contact_history") as run:
         yield plans
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
     with database(app) as connection:
         driver: psycopg.Connection[Any] = driver_connection(connection)
         for statement, parameters in run:

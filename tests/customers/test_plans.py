@@ -12,13 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from app.core import search
 from app.core.ids import new_id
 from app.db.engines import driver_connection
 from tests.builders import LONG_AGO, database
 from tests.client import Api
+from tests.statements import noted
 
 COUNT = 20_000
 COLUMNS = (
@@ -55,19 +56,9 @@ def copy_customers(app: Flask, count: int) -> None:
 @contextmanager
 def explained(app: Flask) -> Iterator[list[dict[str, Any]]]:
     """The plans of all statements that the application runs inside the block."""
-    engine = app.extensions["kehu"].database.engine
-    run: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if "FROM customer" in statement:
-            run.append((statement, parameters))
-
     plans: list[dict[str, Any]] = []
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with noted(app, "FROM customer") as run:
         yield plans
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
     with database(app) as connection:
         driver: psycopg.Connection[Any] = driver_connection(connection)
         for statement, parameters in run:

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
 from app.config import Config
 from app.factory import create_app
@@ -20,23 +18,16 @@ from app.tokens import secrets
 from tests.builders import execute, rows
 from tests.client import Api, problem
 from tests.live import LiveServer
+from tests.statements import noted
 
 
 @contextmanager
 def statements(app: Flask, about: str = "tokens") -> Iterator[list[str]]:
     """What the application asks of the database inside the block, of one table or of any."""
-    engine = app.extensions["kehu"].database.engine
     found: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if about in statement:
-            found.append(statement.split()[0])
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with noted(app, about) as asked:
         yield found
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+    found.extend(statement.split()[0] for statement, _ in asked)
 
 
 @pytest.fixture
