@@ -64,6 +64,13 @@ _FENCED = (_SEGMENTS.c.id == bindparam("key"), _SEGMENTS.c.xid <= bindparam("own
 _WRITTEN = {name: value for name, value in _VALUES.items() if name not in ("id", "kind", "created_at")}
 _UPDATE = with_event(update(_SEGMENTS).where(*_FENCED).values(_WRITTEN))
 _DELETE = delete(_SEGMENTS).where(*_FENCED).returning(_SEGMENTS.c.id)
+_DELETE_STATE = (
+    delete(_STATES)
+    .where(_STATES.c.segment_id == bindparam("key"), _STATES.c.xid <= bindparam("own_xid", type_=_STATES.c.xid.type))
+    .returning(_STATES.c.segment_id)
+)
+# xid8 has an order and no max().
+_LAST_FENCE = select(SegmentLane.fence).order_by(SegmentLane.fence.desc()).limit(1)
 _INSERT_STATE = insert(_STATES)
 # In one order, so that two who raise several wait for each other at the first.
 _RAISE = text(
@@ -144,12 +151,14 @@ def update_definition(unit: UnitOfWork, caller: Caller, change: Change, definiti
 
 
 def delete_definition(unit: UnitOfWork, segment_id: UUID) -> bool:
-    """Remove the definition and what the worker says of it, but for the members, which it clears; whether it had no later writer."""
-    if unit.connection.execute(_DELETE, {"key": segment_id, "own_xid": unit.xid}).one_or_none() is None:
+    """Remove the definition and what the worker says of it, but for the members, which it clears; whether neither it nor one of its
+    members had a later writer."""
+    own = {"key": segment_id, "own_xid": unit.xid}
+    if unit.connection.execute(_DELETE, own).one_or_none() is None or unit.connection.execute(_DELETE_STATE, own).one_or_none() is None:
         return False
-    unit.connection.execute(delete(_STATES).where(_STATES.c.segment_id == segment_id))
     unit.connection.execute(delete(_COUNTS).where(_COUNTS.c.segment_id == segment_id))
-    return True
+    # Asked after the row is ours: a transaction of the worker that told of a member has kept it up to its commit.
+    return unit.connection.execute(_LAST_FENCE).scalar_one() < unit.xid
 
 
 def raise_wanted(db: Connection, ids: Collection[UUID]) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from app.core import limits
-from app.segments import meaning
+from app.core.caller import command_line
+from app.core.preconditions import Precondition
+from app.db import unit_of_work
+from app.db.unit_of_work import UnitOfWork
+from app.segments import meaning, service
 from tests.builders import events, execute, rows
 from tests.client import Api, pointers, problem
 from tests.segments.calls import members, segment
 
+STATIC_TOLD = "UPDATE segment_states SET xid = pg_current_xact_id()"
 RULE = {"op": "=", "args": [{"property": "country"}, "FI"]}
 
 
@@ -220,6 +227,22 @@ class TestDelete:
         deleted = feed(api, made)[-1]
         assert (deleted["type"], deleted["data"]["after"], deleted["data"]["before"]["name"]) == ("segment.deleted", None, "Finns")
         assert rows(api.app, "SELECT 1 FROM segment_states WHERE segment_id = :id", id=made["id"]) == []
+
+    @pytest.mark.parametrize("told", ["UPDATE segment_lanes SET fence = pg_current_xact_id() WHERE lane = 2", STATIC_TOLD])
+    def test_it_is_told_after_the_last_member_though_its_transaction_began_before(self, api: Api, told: str) -> None:
+        made = segment(api)
+        tries: list[int] = []
+
+        def work(unit: UnitOfWork) -> None:
+            tries.append(unit.xid)
+            if len(tries) == 1:
+                execute(api.app, told)
+            service.delete(unit, command_line("tests"), segment_id=UUID(made["id"]), precondition=Precondition())
+
+        unit_of_work.run(api.app.extensions["kehu"].database, time.monotonic() + 10, work)
+
+        assert len(tries) == 2
+        assert api.get(f"/v1/segments/{made['id']}").status_code == 404
 
     def test_one_that_another_names_keeps_its_name_and_stays(self, api: Api) -> None:
         made = segment(api)
