@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -26,15 +26,16 @@ def noted(app: Flask, about: str = "") -> Iterator[list[tuple[str, Any]]]:
     def by_engine(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         note(statement, parameters)
 
-    run = Prepared.one_or_none
+    def by_driver(run: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(self: Prepared, db: Connection, values: Mapping[str, Any]) -> Any:
+            note(self._text, self._bound(values))
+            return run(self, db, values)
 
-    def by_driver(self: Prepared, db: Connection, values: Mapping[str, Any]) -> Sequence[Any] | None:
-        note(self._text, self._bound(values))
-        return run(self, db, values)
+        return noting
 
     event.listen(engine, "before_cursor_execute", by_engine)
     try:
-        with mock.patch.object(Prepared, "one_or_none", by_driver):
+        with mock.patch.multiple(Prepared, one_or_none=by_driver(Prepared.one_or_none), all=by_driver(Prepared.all)):
             yield found
     finally:
         event.remove(engine, "before_cursor_execute", by_engine)

@@ -6,13 +6,29 @@ them. Their customer's row does, which the join by its key asks for; both lie on
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal_column, select, true
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    Text,
+    all_,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+)
 
 from app.contact_history import queries
 from app.contact_history.models import ContactHistoryEntry
@@ -22,15 +38,13 @@ from app.customers.models import Customer
 from app.db import keyset
 from app.db.base import table_of
 from app.db.engines import Snapshot
+from app.db.prepared import Prepared
 from app.rules.narrowing import Narrowing, Ruled, narrowing
 
 # Any: column values of a row.
 
 _CUSTOMERS = table_of(Customer)
 _ENTRIES = table_of(ContactHistoryEntry)
-
-# The filters that ask for one value.
-_EXACT = ("kind", "channel", "direction", "agent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +61,25 @@ class EntryFilter:
     deleted: str = "exclude"
     rule: Narrowing | None = None
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What narrows beside a rule and `deleted`."""
+        return tuple(name for name in _NARROWING if getattr(self, name) is not None)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """For the places in what narrows."""
+        found = {name: getattr(self, name) for name in self.said if name != "q"}
+        return found if self.q is None else {**found, "grams": self.q.grams, "patterns": self.q.patterns}
+
+
+class ListedEntry(NamedTuple):
+    """A row of a list: the interaction as JSON, and its place."""
+
+    json: str
+    id: UUID
+    occurred_at: datetime
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryPage:
@@ -58,9 +91,19 @@ class EntryPage:
     after: tuple[datetime, UUID] | None = None
 
     @property
-    def columns(self) -> tuple[ColumnElement[Any], ...]:
-        """What is selected for each: its `json`, and its place in the list."""
-        return (queries.as_json(self.names).label("json"), _ENTRIES.c.id, _ENTRIES.c.occurred_at)
+    def values(self) -> dict[str, Any]:
+        """For the places in the statement of a page."""
+        return {"count": self.count} if self.after is None else {"count": self.count, "after_at": self.after[0], "after_id": self.after[1]}
+
+
+class _Shape(NamedTuple):
+    """What makes one statement of a page differ from another, but for a rule."""
+
+    said: tuple[str, ...]
+    deleted: str
+    names: tuple[str, ...] | None
+    descending: bool
+    is_first: bool
 
 
 def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> EntryFilter:
@@ -69,46 +112,45 @@ def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> E
     return EntryFilter(**told, rule=narrowing(db, ruled))
 
 
-def list_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter, page: EntryPage) -> Sequence[Row[Any]]:
+def list_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter, page: EntryPage) -> Sequence[ListedEntry]:
     """A page of one customer's interactions, in one round trip. Raises NotFound, and Gone where the customer is deleted."""
-    entries = select(*page.columns).select_from(_ENTRIES).where(_ENTRIES.c.customer_id == _CUSTOMERS.c.id)
-    below = _paged(entries, narrowed, page).correlate(_CUSTOMERS).lateral("page")
-    # The customer's row is there, whether or not there is an interaction.
-    statement = (
-        select(*below.c, _CUSTOMERS.c.deleted_at.label("customer_deleted_at"))
-        .select_from(_CUSTOMERS.outerjoin(below, true()))
-        .where(_CUSTOMERS.c.id == customer_id)
-    )
-    found = db.execute(_ordered(statement, below.c.occurred_at, below.c.id, page)).all()
+    found = _rows(db, _prepared_timeline, _timeline, narrowed, page, {"customer": customer_id})
     if not found:
         raise NotFound
-    if found[0].customer_deleted_at is not None:
-        raise Gone(existing_id=customer_id, deleted_at=found[0].customer_deleted_at)
-    return [row for row in found if row.id is not None]
+    deleted_at = found[0][3]
+    if deleted_at is not None:
+        raise Gone(existing_id=customer_id, deleted_at=deleted_at)
+    return [ListedEntry(*row[:3]) for row in found if row[1] is not None]
 
 
 def count_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter) -> int:
     """How many of one customer's interactions there are in all, exactly."""
-    statement = select(func.count()).select_from(_ENTRIES).where(_ENTRIES.c.customer_id == customer_id, *_conditions(narrowed))
-    return db.execute(statement).scalar_one()
+    statement = _narrowed(select(func.count()).select_from(_ENTRIES).where(_ENTRIES.c.customer_id == customer_id), narrowed)
+    total: int = db.execute(statement, narrowed.values).scalar_one()
+    return total
 
 
-def list_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter, page: EntryPage) -> Sequence[Row[Any]]:
+def list_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter, page: EntryPage) -> Sequence[ListedEntry]:
     """A page of the interactions of all living customers, or of one."""
-    return db.execute(_paged(_of_the_living(select(*page.columns), customer_id), narrowed, page)).all()
+    if customer_id is None:
+        found = _rows(db, _prepared_list, _list, narrowed, page, {})
+    else:
+        found = _rows(db, _prepared_list_of_customer, _list_of_customer, narrowed, page, {"customer": customer_id})
+    return [ListedEntry(*row) for row in found]
 
 
 def stream_entries(
     snapshot: Snapshot, *, customer_id: UUID | None, narrowed: EntryFilter, names: tuple[str, ...] | None
 ) -> Generator[Sequence[Row[Any]], None, None]:
     """All of `list_entries`, by id, some at a time, each as JSON with `names`."""
-    statement = _of_the_living(select(queries.as_json(names)), customer_id).where(*_conditions(narrowed))
-    return snapshot.blocks(statement.order_by(_ENTRIES.c.id))
+    statement = _narrowed(_of_the_living(select(queries.as_json(names)), customer_id), narrowed)
+    return snapshot.blocks(statement.order_by(_ENTRIES.c.id), narrowed.values)
 
 
 def count_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter) -> int:
     """How many there are in all, exactly."""
-    total: int = db.execute(_of_the_living(select(func.count()), customer_id).where(*_conditions(narrowed))).scalar_one()
+    statement = _narrowed(_of_the_living(select(func.count()), customer_id), narrowed)
+    total: int = db.execute(statement, narrowed.values).scalar_one()
     return total
 
 
@@ -118,33 +160,87 @@ def _of_the_living(statement: Select[Any], customer_id: UUID | None) -> Select[A
     return joined if customer_id is None else joined.where(_ENTRIES.c.customer_id == customer_id)
 
 
-def _paged(statement: Select[Any], narrowed: EntryFilter, page: EntryPage) -> Select[Any]:
-    narrowed_down = statement.where(*_conditions(narrowed))
+def _narrowed(statement: Select[Any], narrowed: EntryFilter) -> Select[Any]:
+    found = statement.where(*_conditions(narrowed.said, narrowed.deleted))
+    return found if narrowed.rule is None else found.where(narrowed.rule.condition)
+
+
+def _rows(
+    db: Connection,
+    prepared: Callable[[_Shape], Prepared],
+    built: Callable[..., Select[Any]],
+    narrowed: EntryFilter,
+    page: EntryPage,
+    values: Mapping[str, Any],
+) -> Sequence[Sequence[Any]]:
+    shape = _Shape(narrowed.said, narrowed.deleted, page.names, page.descending, page.after is None)
+    bound = {**values, **narrowed.values, **page.values}
+    if narrowed.rule is None:
+        return prepared(shape).all(db, bound)
+    return db.execute(built(shape, narrowed.rule.condition), bound).all()
+
+
+def _timeline(shape: _Shape, *rule: ColumnElement[bool]) -> Select[Any]:
+    """With the customer's row, which is there whether or not there is an interaction."""
+    below = _page(shape, rule).where(_ENTRIES.c.customer_id == _CUSTOMERS.c.id).correlate(_CUSTOMERS).lateral("page")
+    statement = (
+        select(*below.c, _CUSTOMERS.c.deleted_at.label("customer_deleted_at"))
+        .select_from(_CUSTOMERS.outerjoin(below, true()))
+        .where(_CUSTOMERS.c.id == bindparam("customer"))
+    )
+    return keyset.page_after(statement, column=below.c.occurred_at, key=below.c.id, after=None, descending=shape.descending)
+
+
+def _list(shape: _Shape, *rule: ColumnElement[bool]) -> Select[Any]:
+    return _of_the_living(_page(shape, rule), None)
+
+
+def _list_of_customer(shape: _Shape, *rule: ColumnElement[bool]) -> Select[Any]:
+    return _list(shape, *rule).where(_ENTRIES.c.customer_id == bindparam("customer"))
+
+
+def _page(shape: _Shape, rule: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    shown = (queries.as_json(shape.names).label("json"), _ENTRIES.c.id, _ENTRIES.c.occurred_at)
+    statement = select(*shown).where(*_conditions(shape.said, shape.deleted), *rule)
     place = (_ENTRIES.c.occurred_at, _ENTRIES.c.id)
-    return keyset.page_after(narrowed_down, column=place[0], key=place[1], after=page.after, descending=page.descending).limit(page.count)
+    after = None if shape.is_first else (bindparam("after_at", type_=place[0].type), bindparam("after_id", type_=place[1].type))
+    paged = keyset.page_after(statement, column=place[0], key=place[1], after=after, descending=shape.descending)
+    return paged.limit(bindparam("count", type_=Integer))
 
 
-def _ordered(statement: Select[Any], column: ColumnElement[Any], key: ColumnElement[Any], page: EntryPage) -> Select[Any]:
-    return keyset.page_after(statement, column=column, key=key, after=None, descending=page.descending)
+# To build the statement anew took half of a page's time.
+@lru_cache(maxsize=500)
+def _prepared_timeline(shape: _Shape) -> Prepared:
+    return Prepared(_timeline(shape))
 
 
-def _conditions(narrowed: EntryFilter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [
-        _ENTRIES.c.deleted_at.is_(None) if narrowed.deleted == "exclude" else _ENTRIES.c.deleted_at.is_not(None)
-    ]
-    if narrowed.rule is not None:
-        found.append(narrowed.rule.condition)
-    if narrowed.q is not None:
+@lru_cache(maxsize=500)
+def _prepared_list(shape: _Shape) -> Prepared:
+    return Prepared(_list(shape))
+
+
+@lru_cache(maxsize=500)
+def _prepared_list_of_customer(shape: _Shape) -> Prepared:
+    return Prepared(_list_of_customer(shape))
+
+
+def _conditions(said: Sequence[str], deleted: str) -> list[ColumnElement[bool]]:
+    """With places for the values, so that statements are of as few shapes as there are ways to ask."""
+    of_deleted = _ENTRIES.c.deleted_at.is_(None) if deleted == "exclude" else _ENTRIES.c.deleted_at.is_not(None)
+    return [of_deleted, *(_NARROWING[name] for name in said)]
+
+
+_TEXTS = ARRAY(Text)
+
+# By what the caller says; the values have the same names.
+_NARROWING: Mapping[str, ColumnElement[bool]] = {
+    "q": and_(
         # As the index's own condition says it, or it would not be used.
-        found.append(_ENTRIES.c.search_text != literal_column("''"))
-        found.append(_ENTRIES.c.search_grams.contains(narrowed.q.grams))
-        found.extend(_ENTRIES.c.search_text.like(pattern, escape="\\") for pattern in narrowed.q.patterns)
-    for name in _EXACT:
-        value = getattr(narrowed, name)
-        if value is not None:
-            found.append(_ENTRIES.c[name] == value)
-    if narrowed.occurred_after is not None:
-        found.append(_ENTRIES.c.occurred_at > narrowed.occurred_after)
-    if narrowed.occurred_before is not None:
-        found.append(_ENTRIES.c.occurred_at < narrowed.occurred_before)
-    return found
+        _ENTRIES.c.search_text != literal_column("''"),
+        _ENTRIES.c.search_grams.contains(bindparam("grams", type_=_TEXTS)),
+        _ENTRIES.c.search_text.like(all_(bindparam("patterns", type_=_TEXTS))),
+    ),
+    **{name: _ENTRIES.c[name] == bindparam(name) for name in ("kind", "channel", "direction", "agent")},
+    "occurred_after": _ENTRIES.c.occurred_at > bindparam("occurred_after"),
+    "occurred_before": _ENTRIES.c.occurred_at < bindparam("occurred_before"),
+}

@@ -8,11 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from flask.views import MethodView
-from sqlalchemy import Row
 
 from app.contact_history import listing, schemas, service, syncing
 from app.contact_history.direct import Direct
-from app.contact_history.listing import EntryFilter, EntryPage
+from app.contact_history.listing import EntryFilter, EntryPage, ListedEntry
 from app.contact_history.record import EntryRecord
 from app.core.syncing import Mode, Outcome
 from app.web import dump, external_keys, ruled
@@ -242,5 +241,5 @@ def _wanted(asked: Asked) -> EntryPage:
     return EntryPage(descending=descending, after=asked.after, count=asked.query["limit"] + 1, names=asked.names)
 
 
-def _page(call: Read, asked: Asked, narrowed: EntryFilter, rows: Sequence[Row[Any]], total: int | None) -> Answer:
+def _page(call: Read, asked: Asked, narrowed: EntryFilter, rows: Sequence[ListedEntry], total: int | None) -> Answer:
     return ruled.page(call, asked, rows, rule=narrowed.rule, sort="occurred_at", total=total)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
@@ -97,11 +97,11 @@ class Snapshot:
         with self.watched():
             self.connection.exec_driver_sql(statement)
 
-    def blocks(self, statement: Select[Any]) -> Generator[Sequence[Row[Any]], None, None]:
+    def blocks(self, statement: Select[Any], values: Mapping[str, Any] | None = None) -> Generator[Sequence[Row[Any]], None, None]:
         """The rows of `statement`, fetched some at a time through a cursor of the server's."""
         options = {"stream_results": True, "max_row_buffer": _FETCH_ROWS}
         with self.watched():
-            result = self.connection.execute(statement, execution_options=options)
+            result = self.connection.execute(statement, values, execution_options=options)
         try:
             while True:
                 with self.watched():

@@ -48,6 +48,15 @@ class Prepared:
                 self._results = self._processes(cursor)
         return _read(row, self._results)
 
+    def all(self, db: Connection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """The columns of every row."""
+        with driver_connection(db).cursor() as cursor:
+            cursor.execute(self._text, self._bound(values))
+            rows = cursor.fetchall()
+            if rows and self._results is None:
+                self._results = self._processes(cursor)
+        return [_read(row, self._results) for row in rows] if self._results else rows
+
     @cached_property
     def _compiled(self) -> SQLCompiler:
         compiled = self._statement.compile(dialect=_DIALECT)

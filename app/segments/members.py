@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row
 
 from app.customers import listing as customers
-from app.customers.listing import CustomerFilter, CustomerOrder
+from app.customers.listing import CustomerFilter, CustomerOrder, ListedCustomer
 from app.db.engines import Snapshot
 from app.rules import narrowing
 from app.rules.catalogue import Catalogue
@@ -24,7 +24,7 @@ from app.segments import catalogue as segment_names
 class Page:
     """Members, one more than the limit where there are more; all pages of a walk are evaluated as at the first one's `now`."""
 
-    rows: Sequence[Row[Any]]
+    rows: Sequence[ListedCustomer]
     now: datetime
     total: int | None
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, select
 
 from app.core import limits
 from app.core.errors import FieldFault, Invalid, NotFound
 from app.customers import listing as customers
-from app.customers.listing import CustomerFilter, CustomerOrder
+from app.customers.listing import CustomerFilter, CustomerOrder, ListedCustomer
 from app.customers.models import Customer
 from app.rules import compiling, narrowing, reading
 from app.rules.catalogue import Catalogue, Checked
@@ -31,7 +30,7 @@ class Preview:
     joined: int | None
     left: int | None
     # As JSON.
-    sample: Sequence[Row[Any]]
+    sample: Sequence[ListedCustomer]
 
 
 def preview(db: Connection, catalogue: Catalogue, *, sent: Sent, segment_id: UUID | None) -> Preview:
