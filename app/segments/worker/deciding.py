@@ -29,7 +29,7 @@ def decide(unit: UnitOfWork, customers: Collection[UUID], rules: Rules, now: dat
     """For every segment. Raises Outrun."""
     if customers:
         found = decide_some(unit, customers, rules, rules.dynamic, now)
-        _place_static(unit, found, rules, now)
+        place_some(unit, [one.customer_id for one in found if one.kept & rules.static.keys()], rules.static, now)
 
 
 def decide_some(
@@ -67,13 +67,12 @@ def _write(unit: UnitOfWork, segments: Mapping[UUID, Definition], joining: list[
     log.append(unit, CALLER, changes)
 
 
-def _place_static(unit: UnitOfWork, found: Collection[Membership], rules: Rules, now: datetime) -> None:
-    """Members of static segments leave with their customer, and come back with him."""
-    customers = [one.customer_id for one in found if one.kept & rules.static.keys()]
+def place_some(unit: UnitOfWork, customers: Collection[UUID], segments: Mapping[UUID, Definition], now: datetime) -> None:
+    """For `segments`, all of them static: their members leave with their customer, and come back with him. Raises Outrun."""
     if not customers:
         return
     db = unit.connection
-    seen = member_queries.list_misplaced(db, customers, rules.static.keys())
+    seen = member_queries.list_misplaced(db, customers, segments.keys())
     if not seen:
         return
     # Their writers take turns at the states; what there is to do may be another thing when it is ours.
@@ -82,7 +81,7 @@ def _place_static(unit: UnitOfWork, found: Collection[Membership], rules: Rules,
     differences: Counter[tuple[UUID, int]] = Counter()
     misplaced = member_queries.list_misplaced(db, customers, there)
     for row in misplaced:
-        segment = rules.static[row.segment_id]
+        segment = segments[row.segment_id]
         if row.entered_at is None:
             changes.append(telling.joined(segment, row.customer_id, now))
         else:

@@ -44,7 +44,7 @@ class Follower:
         taken = lanes.take_free(unit, count=_SHARE if self._has_more else lanes.COUNT)
         if not taken:
             return False
-        return look_at_next(unit, taken, self.known.read(unit.connection), self.clock) is not None
+        return look_at_next(unit, taken, self.known.read_within(unit), self.clock) is not None
 
 
 def look_at_next(unit: UnitOfWork, taken: Sequence[Lane], rules: Rules, clock: Clock) -> datetime | None:

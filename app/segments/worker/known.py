@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from app.attributes import queries as attribute_queries
-from app.core.errors import Conflict
+from app.core.errors import Conflict, Outrun
+from app.db.unit_of_work import UnitOfWork
 from app.rules.catalogue import Catalogue
 from app.segments import catalogue, queries
 from app.segments.definition import STATIC, Definition
@@ -25,9 +26,11 @@ class Rules:
     static: Mapping[UUID, Definition]
     broken: Sequence[UUID]
     meanings: Meanings
+    # The transaction that wrote the newest of them.
+    xid: int
 
 
-# By what rules are checked against: the edition of the attributes, and each definition's version.
+# By what rules are checked against: the edition of the attributes, and each definition's version and, since a restore begins these anew, its fence.
 _Edition = tuple[object, ...]
 
 
@@ -42,11 +45,19 @@ class Known:
     def read(self, db: Connection) -> Rules:
         """As they are now: what is read after this is never older."""
         definitions = queries.list_definitions(db)
-        edition = (attribute_queries.get_edition(db), *((one.id, one.version) for one in definitions))
+        edition = (attribute_queries.get_edition(db), *((one.id, one.version, one.xid) for one in definitions))
         with self._lock:
             if self._read is None or self._read[0] != edition:
                 self._read = (edition, _checked(db, self._names, definitions))
             return self._read[1]
+
+    def read_within(self, unit: UnitOfWork) -> Rules:
+        """As they are now, for a unit that tells of members. Raises Outrun where a later transaction wrote one, which the feed shows
+        behind what this one tells."""
+        rules = self.read(unit.connection)
+        if rules.xid > unit.xid:
+            raise Outrun
+        return rules
 
 
 def _checked(db: Connection, names: Catalogue, definitions: Sequence[Definition]) -> Rules:
@@ -62,4 +73,5 @@ def _checked(db: Connection, names: Catalogue, definitions: Sequence[Definition]
             broken.append(one.id)
         else:
             dynamic[one.id] = one
-    return Rules(dynamic, {one.id: one for one in definitions if one.kind == STATIC}, broken, meanings)
+    static = {one.id: one for one in definitions if one.kind == STATIC}
+    return Rules(dynamic, static, broken, meanings, max((one.xid for one in definitions), default=0))

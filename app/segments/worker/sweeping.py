@@ -85,7 +85,7 @@ class Sweeper:
 
     def _decide(self, some: Sequence[Pair], unit: UnitOfWork) -> None:
         taken = lanes.take_all(unit)
-        rules = self.known.read(unit.connection)
+        rules = self.known.read_within(unit)
         deciding.pass_over(unit, rules)
         segments = {one: rules.dynamic[one] for _, one in some if one in rules.dynamic}
         present = following.now(unit, taken, self.clock)
@@ -94,7 +94,7 @@ class Sweeper:
     def _conclude(self, present: datetime, unit: UnitOfWork) -> None:
         """Move the lanes to `present`, as far as their events let them."""
         taken = lanes.take_all(unit)
-        until = following.look_at_next(unit, taken, self.known.read(unit.connection), self.clock)
+        until = following.look_at_next(unit, taken, self.known.read_within(unit), self.clock)
         not_shown = timedelta(seconds=log_queries.seconds_behind(unit.connection))
         lanes.note_evaluated(unit, taken, present - not_shown if until is None else min(present, until))
 
