@@ -11,11 +11,13 @@ from app.changes import log
 from app.changes.log import Change
 from app.core.caller import command_line
 from app.core.errors import Outrun
+from app.db import failures
 from app.db.unit_of_work import UnitOfWork
-from app.segments import evaluation, telling
+from app.segments import evaluation, queries, telling
 from app.segments.definition import Definition
 from app.segments.evaluation import Membership
 from app.segments.worker import member_queries, state_queries
+from app.segments.worker.failing import Undecided
 from app.segments.worker.known import Rules
 from app.segments.worker.member_queries import Pair
 
@@ -26,7 +28,7 @@ _STATIC_LANE = 0
 
 
 def decide(unit: UnitOfWork, customers: Collection[UUID], rules: Rules, now: datetime) -> None:
-    """For every segment. Raises Outrun."""
+    """For every segment. Raises Outrun, and Undecided."""
     if customers:
         found = decide_some(unit, customers, rules, rules.dynamic, now)
         place_some(unit, [one.customer_id for one in found if one.kept & rules.static.keys()], rules.static, now)
@@ -35,8 +37,8 @@ def decide(unit: UnitOfWork, customers: Collection[UUID], rules: Rules, now: dat
 def decide_some(
     unit: UnitOfWork, customers: Collection[UUID], rules: Rules, segments: Mapping[UUID, Definition], now: datetime
 ) -> list[Membership]:
-    """For `segments`, all of them dynamic."""
-    found = evaluation.memberships(unit.connection, customers, list(segments.values()), rules.meanings, now)
+    """For `segments`, all of them dynamic. Raises Undecided."""
+    found = _found(unit, customers, rules, segments, now)
     joining: list[Pair] = []
     leaving: list[Pair] = []
     for one in found:
@@ -47,10 +49,20 @@ def decide_some(
     return found
 
 
+def _found(
+    unit: UnitOfWork, customers: Collection[UUID], rules: Rules, segments: Mapping[UUID, Definition], now: datetime
+) -> list[Membership]:
+    try:
+        return evaluation.memberships(unit.connection, customers, list(segments.values()), rules.meanings, now)
+    except failures.DATABASE_ERRORS as error:
+        if failures.is_of_statement(error):
+            raise Undecided(customers, now) from error
+        raise
+
+
 def pass_over(unit: UnitOfWork, rules: Rules) -> None:
-    """Of a rule that means nothing at present nothing is decided: every customer is to be looked at when it means something again."""
-    if rules.broken:
-        state_queries.raise_wanted(unit.connection, rules.broken)
+    """Of a rule that cannot be decided by at present nothing is said: every customer is to be looked at when it means something again."""
+    queries.raise_wanted(unit.connection, rules.broken)
 
 
 def _write(unit: UnitOfWork, segments: Mapping[UUID, Definition], joining: list[Pair], leaving: list[Pair], now: datetime) -> None:

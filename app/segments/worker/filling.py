@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Select, exists, not_, or_, select
 
 from app.customers.models import Customer
-from app.db import unit_of_work
+from app.db import failures, unit_of_work
 from app.db.base import table_of
 from app.db.engines import Database, Snapshot
 from app.db.unit_of_work import UnitOfWork
@@ -25,6 +25,7 @@ from app.segments import evaluation
 from app.segments.models import SegmentMember
 from app.segments.worker import deciding, following, lanes, state_queries
 from app.segments.worker.claims import claimed, key_of
+from app.segments.worker.failing import Failing, Undecided
 from app.segments.worker.known import Known, Rules
 from app.segments.worker.lanes import Clock
 
@@ -39,21 +40,35 @@ class Filler:
     clock: Clock
     # Waits so many seconds; whether the work is over.
     pause: Callable[[float], bool]
+    _failing: Failing = field(default_factory=Failing)
 
     def fill(self) -> bool:
         """Fill one segment that nobody else fills; whether there may be more."""
-        with self.database.lease(time.monotonic() + following.STEP_SECONDS) as db:
+        with self.database.lease(time.monotonic() + lanes.STEP_SECONDS) as db:
             unfilled = state_queries.list_unfilled(db)
-            broken = self.known.read(db).broken if unfilled else ()
+            passed_over = {*self.known.read(db).broken, *self._failing.now()} if unfilled else ()
         for segment_id in unfilled:
-            if segment_id not in broken:
+            if segment_id not in passed_over:
                 with claimed(self.database, key_of(segment_id)) as is_ours:
-                    if is_ours and self._fill(segment_id):
+                    if is_ours and self._try(segment_id):
                         return True
         return False
 
+    def _try(self, segment_id: UUID) -> bool:
+        """Whether it is filled; one that fails is left to later, and the others have their turn."""
+        try:
+            is_filled = self._fill(segment_id)
+        except (Undecided, *failures.DATABASE_ERRORS) as error:
+            if not isinstance(error, Undecided) and not failures.is_of_statement(error):
+                raise
+            self._failing.note(segment_id, error)
+            return False
+        if is_filled:
+            self._failing.forget(segment_id)
+        return is_filled
+
     def _fill(self, segment_id: UUID) -> bool:
-        with self.database.lease(time.monotonic() + following.STEP_SECONDS) as db:
+        with self.database.lease(time.monotonic() + lanes.STEP_SECONDS) as db:
             # Read again, now that nobody else fills it.
             wanted = state_queries.list_unfilled(db).get(segment_id)
             if wanted is None:
@@ -65,11 +80,11 @@ class Filler:
                 return False
             for customers in _blocks(snapshot, statements):
                 began = time.monotonic()
-                is_sound = unit_of_work.run(self.database, began + following.STEP_SECONDS, partial(self._decide, segment_id, customers))
+                is_sound = unit_of_work.run(self.database, began + lanes.STEP_SECONDS, partial(self._decide, segment_id, customers))
                 # As long as it took, so that events have their turn too.
                 if not is_sound or self.pause(time.monotonic() - began):
                     return False
-        with self.database.lease(time.monotonic() + following.STEP_SECONDS) as db:
+        with self.database.lease(time.monotonic() + lanes.STEP_SECONDS) as db:
             state_queries.note_filled(db, segment_id, wanted)
         return True
 
