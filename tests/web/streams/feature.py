@@ -139,6 +139,7 @@ def create_app(*, threads: int = 4, stream_timeout: float = 30.0) -> Flask:
         waiters=threading.Semaphore(1),
         streams=threading.Semaphore(max(1, threads // 2)),
         catalogues={},
+        attribute_uses=lambda _, __: [],
     )
     edge.install(app)
     problems.install(app)
