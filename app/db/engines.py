@@ -69,29 +69,48 @@ class Database:
                 self._watch.leave(driver)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
-        """One moment of the database, for as long as it takes to read."""
+    def session(self) -> Iterator[Session]:
+        """A connection in autocommit for as long as it is wanted, such as for a lock of its session; given up on any error."""
         with self.engine.connect() as connection:
-            opened = Snapshot(connection, self._watch)
             try:
-                opened.run(_BEGIN_SNAPSHOT)
-                yield opened
-                opened.run("ROLLBACK")
+                yield Session(connection, self._watch)
             except BaseException:
-                # With it goes whatever it was doing.
                 connection.invalidate()
                 raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """One moment of the database, for as long as it takes to read."""
+        # Given up with whatever it was doing.
+        with self.session() as session:
+            opened = Snapshot(session.connection, self._watch)
+            opened.run(_BEGIN_SNAPSHOT)
+            yield opened
+            opened.run("ROLLBACK")
 
     def close(self) -> None:
         self.engine.dispose()
 
 
-class Snapshot:
-    """A reading transaction; every statement and every fetch has a time-out of its own, and the whole none."""
+class Session:
+    """A connection of which every statement has a time-out of its own, and the whole none."""
 
     def __init__(self, connection: Connection, watch: DeadlineWatch) -> None:
         self.connection = connection
         self._watch = watch
+
+    @contextmanager
+    def watched(self, seconds: float = _FETCH_SECONDS) -> Iterator[None]:
+        driver = driver_connection(self.connection)
+        self._watch.enter(driver, time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            self._watch.leave(driver)
+
+
+class Snapshot(Session):
+    """A reading transaction; every fetch has a time-out as well."""
 
     def run(self, statement: str) -> None:
         with self.watched():
@@ -111,15 +130,6 @@ class Snapshot:
                 yield rows
         finally:
             result.close()
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        driver = driver_connection(self.connection)
-        self._watch.enter(driver, time.monotonic() + _FETCH_SECONDS)
-        try:
-            yield
-        finally:
-            self._watch.leave(driver)
 
 
 def driver_connection(connection: Connection) -> psycopg.Connection[Any]:  # Any: the row type of the cursors we open
@@ -159,6 +169,10 @@ def _url_with_settings(config: Config) -> URL:
         "lock_timeout": f"{config.lock_timeout * 1000:.0f}",
         # A process that hangs in the middle of a write must not hold its row locks for ever.
         "idle_in_transaction_session_timeout": f"{config.request_deadline * 1000:.0f}",
+        # What a host held that went without a word, such as a claim of a worker's, is free soon, and not after the two hours of TCP.
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
         "timezone": "UTC",
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())

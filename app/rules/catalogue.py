@@ -16,7 +16,7 @@ from app.core.faults import Fault
 from app.rules import binding
 from app.rules.errors import nearest, shown
 from app.rules.lists import ListColumn
-from app.rules.tree import AnyNode, Call, Condition, Property, Text, walk
+from app.rules.tree import AnyNode, Call, Condition, Property, walk
 from app.rules.types import Type
 
 # Any: expressions and values of any type.
@@ -282,12 +282,6 @@ class Checked:
     def in_time(self, part: AnyNode) -> bool:
         """Whether `part` of it depends on when it is evaluated."""
         return any(isinstance(node, Call) and self.catalogue.functions[node.function].uses_time for node in walk(part))
-
-
-def texts_passed_to(function: str, rule: AnyNode) -> set[str]:
-    """The texts that `rule` passes to `function`, for providers: which segments, say, to look up."""
-    found = (node for node in walk(rule) if isinstance(node, Call) and node.function == function)
-    return {argument.value for call in found for argument in call.arguments if isinstance(argument, Text)}
 
 
 def names_below(prefix: str, rule: AnyNode) -> set[str]:

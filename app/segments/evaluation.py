@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,8 +23,9 @@ _MEMBERS = table_of(SegmentMember)
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _KEPT = select(func.array_agg(_MEMBERS.c.segment_id)).where(_MEMBERS.c.customer_id == Customer.id).scalar_subquery()
-# The values of a rule are parameters, of which a statement may have 65,535.
 _SEGMENTS_A_STATEMENT = 100
+# Values are parameters, of which a statement may have 65,535; those of a custom attribute are more than its nodes.
+_NODES_A_STATEMENT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +46,30 @@ def memberships(
 ) -> list[Membership]:
     """Of the customers `ids`, deleted or not, in which of `definitions` they are at `now`; ids that stand for nobody are left out.
 
-    One statement for up to a hundred segments. `meanings` hold the definitions and all that they name. Raises Conflict where a rule is
-    broken: callers who go on without it leave its definition out.
+    One statement for up to a hundred segments, unless their rules are very large. `meanings` hold the definitions and all that they
+    name. Raises Conflict where a rule is broken: callers who go on without it leave its definition out.
     """
     found: dict[UUID, Membership] = {}
-    for begin in range(0, max(1, len(definitions)), _SEGMENTS_A_STATEMENT):
-        some = definitions[begin : begin + _SEGMENTS_A_STATEMENT]
+    for some in cut(definitions, meanings):
         for customer_id, is_living, kept, *decided in _decide(db, ids, some, meanings, now):
             before = found[customer_id].segments if customer_id in found else frozenset()
             taken = (one.id for one, is_in in zip(some, decided, strict=True) if is_in and is_living)
             found[customer_id] = Membership(customer_id, is_living, before | frozenset(taken), frozenset(kept or ()))
     return list(found.values())
+
+
+def cut(definitions: Sequence[Definition], meanings: Meanings) -> Iterator[Sequence[Definition]]:
+    """Those that one statement decides, and the next; at least one, which tells who there is."""
+    some: list[Definition] = []
+    nodes = 0
+    for one in definitions:
+        weight = meanings.weight_of(one.name).nodes
+        if some and (len(some) == _SEGMENTS_A_STATEMENT or nodes + weight > _NODES_A_STATEMENT):
+            yield some
+            some, nodes = [], 0
+        some.append(one)
+        nodes += weight
+    yield some
 
 
 def _decide(db: Connection, ids: Collection[UUID], some: Sequence[Definition], meanings: Meanings, now: datetime) -> Sequence[Any]:

@@ -113,8 +113,10 @@ class Meanings:
 
     def weight_of(self, name: str) -> Weight:
         """Of the rule of the segment `name`."""
-        tree = self._trees.get(name)
-        return Weight(1, 0) if tree is None else self._weight(tree, frozenset((name,)))
+        if name not in self._weights:
+            tree = self._trees.get(name)
+            self._weights[name] = Weight(1, 0) if tree is None else self._weight(tree, frozenset((name,)))
+        return self._weights[name]
 
     def _weight(self, rule: Condition, above: frozenset[str]) -> Weight:
         # Values in a list are one parameter, whatever their number.
@@ -138,8 +140,10 @@ class Meanings:
             raise Fault("segment_circle", f"The segment `{shown(name)}` comes round to itself.")
         if definition.kind != STATIC:
             self._under_way.add(name)
-            self.checked(name)
-            self._under_way.discard(name)
+            try:
+                self.checked(name)
+            finally:
+                self._under_way.discard(name)
 
     def _stands_for(self, name: str) -> Checked | None:
         return None if self.by_name[name].kind == STATIC else self.checked(name)

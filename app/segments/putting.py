@@ -90,7 +90,7 @@ class _Taken:
 
     unit: UnitOfWork
     definition: Definition
-    # When the living and the deleted were deleted, by id.
+    # When each was deleted, None of the living; by id.
     deleted: dict[UUID, datetime | None]
     # Members; None: hidden, since the worker saw the customer deleted, and told to have left.
     entered: dict[UUID, datetime | None]

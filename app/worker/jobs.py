@@ -18,7 +18,8 @@ from app.worker.loop import Job, Stop
 
 # Nobody waits for the worker as for an answer: a step may take longer than a request.
 _STATEMENT_SECONDS = 30.0
-_IDLE_SECONDS = 180.0
+# Between two statements of a transaction; a worker that hangs has lanes, and the feed waits for it.
+_IDLE_SECONDS = 15.0
 _LOCK_SECONDS = 10.0
 # One for each job, and those of a fill: its claim, its snapshot and its writes.
 _CONNECTIONS = 8

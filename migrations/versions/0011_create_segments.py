@@ -13,7 +13,7 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-# As app.segments.lanes has it; another number would be another cut through all customers.
+# As app.segments.worker.lanes has it; another number would be another cut through all customers.
 _LANES = 4
 
 

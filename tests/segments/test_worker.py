@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 
-from tests.builders import customer, entry, rows
+from app.segments.worker import lanes, window
+from app.segments.worker.sweeping import Sweeper
+from tests.builders import customer, entry, execute, rows
 from tests.client import Api
 from tests.segments.calls import segment
 from tests.segments.work import Hands, assert_settled, members, utc
@@ -100,3 +102,33 @@ class TestTime:
         assert before == []
         assert told(api.app)[len(first) :] == [(what, "s")]
         assert_settled(hands)
+
+    def test_a_clock_that_was_far_ahead_is_made_good(self, api: Api, hands: Hands) -> None:
+        segment(api, "new", "days_since(created_at) < 10")
+        one = customer(api)["id"]
+        hands.settle()
+        hands.ahead = timedelta(days=20)
+        hands.settle()
+        ahead = members(api.app)
+
+        hands.ahead = timedelta(0)
+        hands.settle()
+        hands.settle()
+
+        assert ahead == set()
+        assert members(api.app) == {("new", one)}
+        assert_settled(hands)
+
+    def test_a_clock_that_steps_back_in_a_sweep_is_followed(self, api: Api, hands: Hands) -> None:
+        execute(api.app, "UPDATE segment_lanes SET evaluated_at = NULL")
+        times = iter([timedelta(seconds=50)])
+        sweeper = Sweeper(hands.database, hands.known, lambda db: lanes.database_clock(db) + next(times, timedelta(0)), lambda: False)
+
+        sweeper.sweep()
+
+        assert rows(api.app, "SELECT 1 FROM segment_lanes WHERE evaluated_at > clock_timestamp()") == []
+
+
+class TestWindow:
+    def test_a_step_looks_at_fewer_events_where_there_are_many_segments(self) -> None:
+        assert [window.size(segments) for segments in (0, 10, 50, 500, 5000)] == [2000, 2000, 1000, 100, 100]

@@ -21,16 +21,14 @@ _FREE = text("SELECT pg_advisory_unlock(:class, :key)").bindparams(**{"class": _
 def claimed(database: Database, key: int) -> Iterator[bool]:
     """Whether `key`, of 31 bits, is ours meanwhile. Where the connection dies somebody else may claim it too: what is done does not
     depend on it, but is done once."""
-    with database.engine.connect() as connection:
-        try:
-            is_ours = bool(connection.scalar(_TRY, {"key": key}))
-            yield is_ours
-            if is_ours:
-                connection.execute(_FREE, {"key": key})
-        except BaseException:
-            # With the session goes the claim.
-            connection.invalidate()
-            raise
+    # With the session goes the claim.
+    with database.session() as session:
+        with session.watched(_CLAIM_SECONDS):
+            is_ours = bool(session.connection.scalar(_TRY, {"key": key}))
+        yield is_ours
+        if is_ours:
+            with session.watched(_CLAIM_SECONDS):
+                session.connection.execute(_FREE, {"key": key})
 
 
 def key_of(segment_id: UUID) -> int:

@@ -60,7 +60,7 @@ def _found(
         raise
 
 
-def pass_over(unit: UnitOfWork, rules: Rules) -> None:
+def want_later(unit: UnitOfWork, rules: Rules) -> None:
     """Of a rule that cannot be decided by at present nothing is said: every customer is to be looked at when it means something again."""
     queries.raise_wanted(unit.connection, rules.broken)
 

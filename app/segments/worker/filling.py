@@ -21,7 +21,6 @@ from app.db.engines import Database, Snapshot
 from app.db.unit_of_work import UnitOfWork
 from app.rules import compiling, tree
 from app.rules.catalogue import Checked
-from app.segments import evaluation
 from app.segments.models import SegmentMember
 from app.segments.worker import deciding, following, lanes, state_queries
 from app.segments.worker.claims import claimed, key_of
@@ -134,7 +133,7 @@ def _differences(rules: Rules, segment_id: UUID, present: datetime) -> Iterator[
     segment = rules.dynamic[segment_id]
     rule = rules.meanings.checked(segment.name)
     is_member = exists().where(_KEPT.c.customer_id == Customer.id, _KEPT.c.segment_id == segment_id)
-    is_taken = evaluation.condition(segment, rules.meanings, present)
+    is_taken = compiling.compile_rule_for_all(rule, now=present)
     yield select(Customer.id).where(Customer.deleted_at.is_(None), is_taken, not_(is_member))
     is_not_taken = compiling.compile_rule(Checked(tree.Not(0, rule.rule), rule.catalogue), now=present)
     members = select(Customer.id).join(_KEPT, _KEPT.c.customer_id == Customer.id).where(_KEPT.c.segment_id == segment_id)

@@ -47,11 +47,11 @@ class Follower:
 
 def look_at_next(unit: UnitOfWork, taken: Sequence[Lane], rules: Rules, clock: Clock) -> datetime | None:
     """Decide all whom the next events of held lanes were about; None where there are no more events, else up to when all were looked at."""
-    deciding.pass_over(unit, rules)
+    deciding.want_later(unit, rules)
     until = None
     for _, found in groupby(sorted(taken, key=_place), key=_place):
         group = list(found)
-        events = window.read(unit.connection, group, rules.static.keys())
+        events = window.read(unit.connection, group, rules.static.keys(), count=window.size(len(rules.dynamic)))
         if events is None:
             continue
         # The present is asked for after the events: whoever is written after it is decided again by an event that is not among these.

@@ -38,6 +38,7 @@ _HOLD = update(_LANES).where(_OF).values(fence=bindparam("own_xid", type_=Xid8))
 _MOVE = update(_LANES).where(_OF).values(xid=bindparam("last_xid", type_=Xid8), event_id=bindparam("last_id"))
 # Of lanes that were evaluated later, by a clock that was ahead, not back.
 _EVALUATED = update(_LANES).where(_OF).values(evaluated_at=func.greatest(_LANES.c.evaluated_at, bindparam("at", type_=Timestamp)))
+_SET_EVALUATED = update(_LANES).where(_OF).values(evaluated_at=bindparam("at", type_=Timestamp))
 _TIMES = select(func.min(_LANES.c.evaluated_at), func.max(_LANES.c.evaluated_at), func.count(_LANES.c.evaluated_at))
 _CLOCK = select(func.clock_timestamp())
 _IS_BEHIND = text(
@@ -99,6 +100,11 @@ def move(unit: UnitOfWork, lanes: Sequence[Lane], place: tuple[int, int]) -> Non
 
 def note_evaluated(unit: UnitOfWork, lanes: Sequence[Lane], at: datetime) -> None:
     unit.connection.execute(_EVALUATED, {"lanes": _numbers(lanes), "at": at})
+
+
+def set_evaluated(unit: UnitOfWork, lanes: Sequence[Lane], at: datetime) -> None:
+    """Also back."""
+    unit.connection.execute(_SET_EVALUATED, {"lanes": _numbers(lanes), "at": at})
 
 
 def times(db: Connection) -> Times:

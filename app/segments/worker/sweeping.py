@@ -35,6 +35,8 @@ _IN_TIME = "SET LOCAL statement_timeout = '20s'"
 # More than that turn at once only where a moment or a day has come for all of them: they are a fill.
 _MOST = 20_000
 _CHUNK = 1_000
+# What clocks of two servers may differ by; decisions wait for it to pass.
+_AHEAD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ class Sweeper:
             # Before the definitions are read: of one that comes later, its fill looks at everybody, and later than this.
             present = self.clock(db)
             rules = self.known.read(db)
+        if evaluated.last is not None and evaluated.last > present + _AHEAD:
+            trying.run(self.database, self.known, self._step_back)
+            return
         found, others = self._search(rules, evaluated.first, present)
         if others:
             with self.database.lease(time.monotonic() + lanes.STEP_SECONDS) as db:
@@ -107,17 +112,25 @@ class Sweeper:
     def _decide(self, some: Sequence[Pair], unit: UnitOfWork) -> None:
         taken = lanes.take_all(unit)
         rules = self.known.read_within(unit)
-        deciding.pass_over(unit, rules)
+        deciding.want_later(unit, rules)
         segments = {one: rules.dynamic[one] for _, one in some if one in rules.dynamic}
         present = following.now(unit, taken, self.clock)
         deciding.decide_some(unit, {customer_id for customer_id, _ in some}, rules, segments, present)
+
+    def _step_back(self, unit: UnitOfWork) -> None:
+        """A clock was far ahead: from the present on everybody is looked at anew."""
+        taken = lanes.take_all(unit)
+        queries.raise_wanted(unit.connection, self.known.read_within(unit).dynamic.keys())
+        lanes.set_evaluated(unit, taken, self.clock(unit.connection))
 
     def _conclude(self, present: datetime, unit: UnitOfWork) -> None:
         """Move the lanes to `present`, as far as their events let them."""
         taken = lanes.take_all(unit)
         until = following.look_at_next(unit, taken, self.known.read_within(unit), self.clock)
         not_shown = timedelta(seconds=log_queries.seconds_behind(unit.connection))
-        lanes.note_evaluated(unit, taken, present - not_shown if until is None else min(present, until))
+        # By a clock that stepped back meanwhile, not ahead of it: nothing would be looked at up to then.
+        at = min(present, self.clock(unit.connection))
+        lanes.note_evaluated(unit, taken, at - not_shown if until is None else min(at, until))
 
 
 def _turned(db: Connection, rules: Rules, segment: Definition, since: datetime, present: datetime) -> Sequence[UUID]:

@@ -13,7 +13,10 @@ from sqlalchemy.sql.selectable import TextualSelect
 from app.db.columns import Timestamp, Xid8
 from app.segments.worker.lanes import OF_CUSTOMER, Lane
 
-SIZE = 2_000
+# What a step comes to, since the feed waits for its transaction.
+_MOST_EVENTS = 2_000
+_LEAST_EVENTS = 100
+_DECISIONS = 50_000
 
 # Our own events change nobody's membership, but that of a static segment may be what a rule asks for; hiding it also depends on it.
 _READ: TextualSelect = (
@@ -50,9 +53,14 @@ class Window:
     is_whole: bool
 
 
-def read(db: Connection, lanes: Sequence[Lane], static: Collection[UUID]) -> Window | None:
-    """Behind the place of `lanes`, which all are at the same; None where there is nothing."""
+def size(segments: int) -> int:
+    """How many events are looked at in one step, for so many segments."""
+    return max(_LEAST_EVENTS, min(_MOST_EVENTS, _DECISIONS // max(1, segments)))
+
+
+def read(db: Connection, lanes: Sequence[Lane], static: Collection[UUID], *, count: int) -> Window | None:
+    """Up to `count` events behind the place of `lanes`, which all are at the same; None where there is nothing."""
     xid, event_id = lanes[0].place
-    values = {"xid": xid, "id": event_id, "size": SIZE, "lanes": [lane.number for lane in lanes], "static": [str(one) for one in static]}
+    values = {"xid": xid, "id": event_id, "size": count, "lanes": [lane.number for lane in lanes], "static": [str(one) for one in static]}
     row = db.execute(_READ, values).one_or_none()
-    return None if row is None else Window(row.customers or [], (row.xid, row.id), row.time, row.seen < SIZE)
+    return None if row is None else Window(row.customers or [], (row.xid, row.id), row.time, row.seen < count)
