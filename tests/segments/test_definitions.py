@@ -247,6 +247,7 @@ class TestDelete:
     def test_one_that_another_names_keeps_its_name_and_stays(self, api: Api) -> None:
         made = segment(api)
         user = segment(api, "Users", "in_segment('Finns') OR country = 'SE'")
+        segment(api, "Users of users", "NOT in_segment('Users')")
 
         refused = [api.delete(f"/v1/segments/{made['id']}"), api.patch(f"/v1/segments/{made['id']}", {"name": "Suomi"})]
 
