@@ -83,9 +83,3 @@ STALLED_READER_SECONDS = 60.0
 # Of results that are kept for a client who sends before it reads; beyond it has to read.
 OUTBOX_MAX_BYTES = 2 * 1024**3
 CSV_COLUMNS_MAX = 1000
-
-# Segments: how far they may stand behind each other, and what a rule may come to with the rules of all that it names.
-SEGMENTS_MAX = 500
-SEGMENT_LEVELS_MAX = 5
-SEGMENT_NODES_MAX = 1000
-SEGMENT_SAMPLE = 10

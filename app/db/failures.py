@@ -39,6 +39,12 @@ def is_repeatable(error: BaseException) -> bool:
     return sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED)
 
 
+def is_of_statement(error: BaseException) -> bool:
+    """Whether it is the statement that is at fault, or dearer than its time-out lets it be: the same again fares no better."""
+    told = meaning(error, narrowable=True)
+    return sqlstate(error) is not None and (told is None or isinstance(told, QueryTooDear))
+
+
 def meaning(error: BaseException, *, narrowable: bool) -> KehuError | None:
     """What a caller is told of `error`; None where it is our own mistake. A time-out is a query's fault where it can be narrowed."""
     state = sqlstate(error)

@@ -147,7 +147,8 @@ def _take(unit: UnitOfWork, segment_id: UUID, customers: set[UUID]) -> _Taken:
     writer = member_queries.lock_state(unit.connection, segment_id)
     if writer is None:
         raise NotFound
-    if writer > unit.xid:
+    # The feed tells of the segment, too, before it tells of its members.
+    if max(writer, definition.xid) > unit.xid:
         raise Outrun
     deleted = member_queries.list_deleted_at(unit.connection, customers)
     entered = member_queries.list_entered_at(unit.connection, segment_id, customers)

@@ -72,10 +72,10 @@ _DELETE_STATE = (
 # xid8 has an order and no max().
 _LAST_FENCE = select(SegmentLane.fence).order_by(SegmentLane.fence.desc()).limit(1)
 _INSERT_STATE = insert(_STATES)
-# In one order, so that two who raise several wait for each other at the first.
+# In one order, so that two who raise several wait for each other at the first; and not in the way of whoever keeps a segment from going.
 _RAISE = text(
     """
-    WITH locked AS (SELECT segment_id FROM segment_states WHERE segment_id = ANY(:ids) ORDER BY segment_id FOR UPDATE)
+    WITH locked AS (SELECT segment_id FROM segment_states WHERE segment_id = ANY(:ids) ORDER BY segment_id FOR NO KEY UPDATE)
     UPDATE segment_states s SET wanted = wanted + 1 FROM locked WHERE s.segment_id = locked.segment_id
     """
 ).bindparams(bindparam("ids", type_=ARRAY(Uuid)))

@@ -17,7 +17,7 @@ from app.segments.worker.sweeping import Sweeper
 from app.worker.loop import Job, Stop
 
 # Nobody waits for the worker as for an answer: a step may take longer than a request.
-_STATEMENT_SECONDS = 120.0
+_STATEMENT_SECONDS = 30.0
 _IDLE_SECONDS = 180.0
 _LOCK_SECONDS = 10.0
 # One for each job, and those of a fill: its claim, its snapshot and its writes.

@@ -87,15 +87,18 @@ def evaluated(hands: Hands) -> set[tuple[str, str]]:
 
 
 def replayed(app: Flask) -> set[tuple[str, str]]:
-    """Who is a member by the events alone. Fails where somebody joins who is in, or leaves who is not."""
+    """Who is a member by the events alone. Fails where somebody joins who is in, or leaves who is not, and where anything is told of a
+    segment before it is made or after it is gone."""
     found: set[tuple[str, str]] = set()
-    told = "SELECT type, subject, data FROM events WHERE type IN ('segment.joined', 'segment.left', 'segment.deleted') ORDER BY xid, id"
-    for row in rows(app, told):
-        if row.type == "segment.deleted":
-            found = {one for one in found if one[0] != row.subject.removeprefix("segments/")}
-            continue
+    there: set[str] = set()
+    for row in rows(app, "SELECT type, subject, data FROM events WHERE type LIKE 'segment.%' ORDER BY xid, id"):
         data: dict[str, Any] = row.data["after"] or row.data["before"]
+        if row.type not in ("segment.joined", "segment.left"):
+            _follow_definition(row.type, row.subject.removeprefix("segments/"), there)
+            found = {one for one in found if one[0] in there}
+            continue
         assert row.subject == f"customers/{data['customer_id']}"
+        assert data["segment_id"] in there
         one = (data["segment_id"], data["customer_id"])
         if row.type == "segment.joined":
             assert one not in found
@@ -105,6 +108,14 @@ def replayed(app: Flask) -> set[tuple[str, str]]:
             found.remove(one)
     names = {str(row.id): row.name for row in rows(app, "SELECT id, name FROM segments")}
     return {(names[segment], customer) for segment, customer in found if segment in names}
+
+
+def _follow_definition(type_: str, segment_id: str, there: set[str]) -> None:
+    assert (segment_id in there) == (type_ != "segment.created")
+    if type_ == "segment.created":
+        there.add(segment_id)
+    elif type_ == "segment.deleted":
+        there.remove(segment_id)
 
 
 def counted(app: Flask) -> Counter[str]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Uuid, bindparam, text
 
 from app.db.engines import Database
 from app.segments import queries
-from app.segments.worker import following
+from app.segments.worker import lanes
 
 _CHUNK = 5_000
 # One after the other by the index: what there are of them is few, and what they have is much.
@@ -36,7 +36,7 @@ class Clearer:
 
     def clear(self) -> bool:
         """Clear away what there is; two workers at once do no harm."""
-        with self.database.lease(time.monotonic() + following.STEP_SECONDS) as db:
+        with self.database.lease(time.monotonic() + lanes.STEP_SECONDS) as db:
             # The members first: what is made meanwhile has a definition when that is read.
             kept = list(_kept(db))
             there = {one.id for one in queries.list_definitions(db)}
@@ -46,7 +46,7 @@ class Clearer:
         return False
 
     def _clear_some(self, segment_id: UUID) -> bool:
-        with self.database.lease(time.monotonic() + following.STEP_SECONDS) as db:
+        with self.database.lease(time.monotonic() + lanes.STEP_SECONDS) as db:
             return db.execute(_CLEAR, {"key": segment_id}).rowcount == _CHUNK
 
 

@@ -11,11 +11,13 @@ from app.changes import log
 from app.changes.log import Change
 from app.core.caller import command_line
 from app.core.errors import Outrun
+from app.db import failures
 from app.db.unit_of_work import UnitOfWork
-from app.segments import evaluation, telling
+from app.segments import evaluation, queries, telling
 from app.segments.definition import Definition
 from app.segments.evaluation import Membership
 from app.segments.worker import member_queries, state_queries
+from app.segments.worker.failing import Undecided
 from app.segments.worker.known import Rules
 from app.segments.worker.member_queries import Pair
 
@@ -26,17 +28,17 @@ _STATIC_LANE = 0
 
 
 def decide(unit: UnitOfWork, customers: Collection[UUID], rules: Rules, now: datetime) -> None:
-    """For every segment. Raises Outrun."""
+    """For every segment. Raises Outrun, and Undecided."""
     if customers:
         found = decide_some(unit, customers, rules, rules.dynamic, now)
-        _place_static(unit, found, rules, now)
+        place_some(unit, [one.customer_id for one in found if one.kept & rules.static.keys()], rules.static, now)
 
 
 def decide_some(
     unit: UnitOfWork, customers: Collection[UUID], rules: Rules, segments: Mapping[UUID, Definition], now: datetime
 ) -> list[Membership]:
-    """For `segments`, all of them dynamic."""
-    found = evaluation.memberships(unit.connection, customers, list(segments.values()), rules.meanings, now)
+    """For `segments`, all of them dynamic. Raises Undecided."""
+    found = _found(unit, customers, rules, segments, now)
     joining: list[Pair] = []
     leaving: list[Pair] = []
     for one in found:
@@ -47,10 +49,20 @@ def decide_some(
     return found
 
 
+def _found(
+    unit: UnitOfWork, customers: Collection[UUID], rules: Rules, segments: Mapping[UUID, Definition], now: datetime
+) -> list[Membership]:
+    try:
+        return evaluation.memberships(unit.connection, customers, list(segments.values()), rules.meanings, now)
+    except failures.DATABASE_ERRORS as error:
+        if failures.is_of_statement(error):
+            raise Undecided(customers, now) from error
+        raise
+
+
 def pass_over(unit: UnitOfWork, rules: Rules) -> None:
-    """Of a rule that means nothing at present nothing is decided: every customer is to be looked at when it means something again."""
-    if rules.broken:
-        state_queries.raise_wanted(unit.connection, rules.broken)
+    """Of a rule that cannot be decided by at present nothing is said: every customer is to be looked at when it means something again."""
+    queries.raise_wanted(unit.connection, rules.broken)
 
 
 def _write(unit: UnitOfWork, segments: Mapping[UUID, Definition], joining: list[Pair], leaving: list[Pair], now: datetime) -> None:
@@ -67,13 +79,12 @@ def _write(unit: UnitOfWork, segments: Mapping[UUID, Definition], joining: list[
     log.append(unit, CALLER, changes)
 
 
-def _place_static(unit: UnitOfWork, found: Collection[Membership], rules: Rules, now: datetime) -> None:
-    """Members of static segments leave with their customer, and come back with him."""
-    customers = [one.customer_id for one in found if one.kept & rules.static.keys()]
+def place_some(unit: UnitOfWork, customers: Collection[UUID], segments: Mapping[UUID, Definition], now: datetime) -> None:
+    """For `segments`, all of them static: their members leave with their customer, and come back with him. Raises Outrun."""
     if not customers:
         return
     db = unit.connection
-    seen = member_queries.list_misplaced(db, customers, rules.static.keys())
+    seen = member_queries.list_misplaced(db, customers, segments.keys())
     if not seen:
         return
     # Their writers take turns at the states; what there is to do may be another thing when it is ours.
@@ -82,7 +93,7 @@ def _place_static(unit: UnitOfWork, found: Collection[Membership], rules: Rules,
     differences: Counter[tuple[UUID, int]] = Counter()
     misplaced = member_queries.list_misplaced(db, customers, there)
     for row in misplaced:
-        segment = rules.static[row.segment_id]
+        segment = segments[row.segment_id]
         if row.entered_at is None:
             changes.append(telling.joined(segment, row.customer_id, now))
         else:

@@ -9,14 +9,12 @@ from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 
-from app.db import unit_of_work
 from app.db.engines import Database
 from app.db.unit_of_work import UnitOfWork
-from app.segments.worker import deciding, lanes, window
+from app.segments.worker import deciding, lanes, trying, window
 from app.segments.worker.known import Known, Rules
 from app.segments.worker.lanes import Clock, Lane
 
-STEP_SECONDS = 60.0
 # While there is much to do, other workers find lanes too.
 _SHARE = lanes.COUNT // 2
 
@@ -34,17 +32,17 @@ class Follower:
 
     def follow(self) -> bool:
         """Look at the next events of lanes that nobody else is at; whether there are more."""
-        with self.database.lease(time.monotonic() + STEP_SECONDS) as db:
+        with self.database.lease(time.monotonic() + lanes.STEP_SECONDS) as db:
             if not lanes.is_behind(db):
                 return False
-        self._has_more = unit_of_work.run(self.database, time.monotonic() + STEP_SECONDS, self._step)
+        self._has_more = trying.run(self.database, self.known, self._step)
         return self._has_more
 
     def _step(self, unit: UnitOfWork) -> bool:
         taken = lanes.take_free(unit, count=_SHARE if self._has_more else lanes.COUNT)
         if not taken:
             return False
-        return look_at_next(unit, taken, self.known.read(unit.connection), self.clock) is not None
+        return look_at_next(unit, taken, self.known.read_within(unit), self.clock) is not None
 
 
 def look_at_next(unit: UnitOfWork, taken: Sequence[Lane], rules: Rules, clock: Clock) -> datetime | None:

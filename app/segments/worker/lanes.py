@@ -19,6 +19,8 @@ from app.segments.models import SegmentLane
 
 # As the migration has it that makes the rows.
 COUNT = 4
+# What the worker does in one lease of a connection takes no longer, or is given up.
+STEP_SECONDS = 60.0
 # The lane of a customer, in SQL. PostgreSQL's own hash of a uuid, the same on every machine and in every version.
 OF_CUSTOMER = f"(uuid_hash(customer_id) & {COUNT - 1})"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, select, text, update
+from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, select, update
 
 from app.db.base import table_of
 from app.db.columns import Xid8
@@ -19,15 +19,6 @@ _UNFILLED = select(_STATES.c.segment_id, _STATES.c.wanted).where(_STATES.c.fille
 _FILLED = (
     update(_STATES).where(_STATES.c.segment_id == bindparam("key"), _STATES.c.filled < bindparam("met")).values(filled=bindparam("met"))
 )
-# Not in the way of whoever keeps a segment from going.
-_RAISE = text(
-    """
-    WITH locked AS (
-        SELECT segment_id FROM segment_states WHERE segment_id = ANY(:ids) ORDER BY segment_id FOR NO KEY UPDATE
-    )
-    UPDATE segment_states s SET wanted = wanted + 1 FROM locked WHERE s.segment_id = locked.segment_id
-    """
-).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
 
 
 def lock_states(db: Connection, ids: Collection[UUID]) -> Mapping[UUID, int]:
@@ -46,8 +37,3 @@ def list_unfilled(db: Connection) -> Mapping[UUID, int]:
 
 def note_filled(db: Connection, segment_id: UUID, met: int) -> None:
     db.execute(_FILLED, {"key": segment_id, "met": met})
-
-
-def raise_wanted(db: Connection, ids: Collection[UUID]) -> None:
-    """Say that each customer is worth a look."""
-    db.execute(_RAISE, {"ids": list(ids)})
