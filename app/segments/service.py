@@ -72,7 +72,7 @@ def patch(
         return
     users = ruling.users(before, others)
     if "name" in changed:
-        _check_unused(users)
+        _check_unused(before, others)
         _check_name(after.name, others)
     after = replace(after, version=before.version + 1, updated_at=max(unit.now, before.updated_at), xid=unit.xid)
     if rule is not None:
@@ -90,7 +90,7 @@ def delete(unit: UnitOfWork, caller: Caller, *, segment_id: UUID, precondition: 
     Raises NotFound, PreconditionRequired, PreconditionFailed, and Conflict where another's rule names it.
     """
     before, others = _locked(unit, segment_id, precondition)
-    _check_unused(ruling.users(before, others))
+    _check_unused(before, others)
     if not queries.delete_definition(unit, segment_id):
         raise Outrun
     append(unit, caller, [Change("segment.deleted", _subject(segment_id), _told(before), None, TOLD)])
@@ -128,7 +128,9 @@ def _check_name(name: str, others: Sequence[Definition]) -> None:
         raise Conflict("segment_name_taken", name=name, existing_id=taken.id)
 
 
-def _check_unused(users: Sequence[Definition]) -> None:
+def _check_unused(definition: Definition, others: Sequence[Definition]) -> None:
+    """By those who name it themselves: once they do not, those who name them are no matter."""
+    users = [one for one in others if definition.id in one.segments]
     if users:
         raise Conflict("segment_in_use", used_by=[{"id": one.id, "name": one.name} for one in users])
 
