@@ -83,7 +83,17 @@ def _checked(definition: Definition, value: Any) -> Any:
         if value not in (definition.choices or ()):
             raise Fault("not_a_choice", f"This attribute can only be one of {', '.join(definition.choices or ())}.")
         return value
-    return _CHECKS[definition.type](value)
+    checked = _CHECKS[definition.type](value)
+    if definition.indexed:
+        _check_room(checked)
+    return checked
+
+
+def _check_room(value: Any) -> None:
+    """Raises Fault where a text is too long for an index."""
+    texts = value if isinstance(value, list) else [value]
+    if any(isinstance(text, str) and len(text) > limits.ATTRIBUTE_INDEXED_TEXT_MAX for text in texts):
+        raise Fault("too_long", f"The texts of an indexed attribute may have {limits.ATTRIBUTE_INDEXED_TEXT_MAX} characters.")
 
 
 def _text(value: Any) -> str:

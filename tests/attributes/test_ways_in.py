@@ -52,6 +52,23 @@ class TestBulk:
         assert [faults(result) for result in results[:2]] == [{"/data/attributes/points": "wrong_type"}] * 2
         assert attributes(api) == {"points": 5}
 
+    def test_a_text_too_long_for_an_index_spoils_its_own_line_only(self, api: Api) -> None:
+        long = "x" * 501
+        lines = [{"external_id": "1", "attributes": {"tier": long}}, {"external_id": "2", "attributes": {"tier": "gold"}}]
+        define(api, "tier", "string")
+        assert load(api, *lines).outcomes == ["created", "created"]
+
+        define(api, "tier", "string", indexed=True)
+
+        imported = load(api, *lines)
+        assert imported.outcomes == ["failed", "unchanged"]
+        assert faults(imported.results[0]) == {"/attributes/tier": "too_long"}
+        items = batch(
+            api, {"op": "create", "data": {"attributes": {"tier": long}}}, {"op": "create", "data": {"attributes": {"tier": "x"}}}
+        )
+        assert codes(items) == ["invalid", None]
+        assert faults(items[0]) == {"/data/attributes/tier": "too_long"}
+
     def test_a_required_one_is_missed_in_new_customers_only(self, api: Api) -> None:
         customer(api, external_ids={"shop": "old"})
         define(api, "tier", "string", required=True)
@@ -156,12 +173,11 @@ class TestAgain:
         load(api, line)
         assert rows(api.app, "SELECT synced_digest FROM customers WHERE owner = 'anna'") == digest
 
-    @pytest.mark.parametrize("more", [{"description": "Of the shop."}, {"indexed": True}])
-    def test_what_is_no_part_of_the_check_leaves_everything_as_it_is(self, api: Api, more: dict[str, Any]) -> None:
+    def test_what_is_no_part_of_the_check_leaves_everything_as_it_is(self, api: Api) -> None:
         define(api, "tier", "string")
         before = rows(api.app, "SELECT edition FROM attribute_edition")
 
-        define(api, "tier", "string", **more)
+        define(api, "tier", "string", description="Of the shop.")
 
         assert rows(api.app, "SELECT edition FROM attribute_edition") == before
 
