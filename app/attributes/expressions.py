@@ -35,6 +35,14 @@ def scalar(attributes: Any, definition: Definition) -> Expression:
     return _SCALARS[definition.type](attributes, definition.name)
 
 
+def sort_key(attributes: Any, definition: Definition) -> Expression:
+    """What customers are sorted by: of a text its beginning, since it goes into cursors. One that is indexed is as short anyway."""
+    value = scalar(attributes, definition)
+    if definition.indexed or definition.type not in _WITH_TEXTS:
+        return value
+    return func.left(value, literal_column(str(limits.ATTRIBUTE_SORTED_TEXT_MAX)), type_=Text)
+
+
 def texts(attributes: Any, name: str) -> ListColumn:
     return JsonArray(json_list(attributes, name))
 

@@ -27,6 +27,7 @@ ATTRIBUTE_NAME_MAX = 64
 ATTRIBUTE_TEXT_MAX = 4096
 # With four bytes each they fit into a row of an index, which has 2,704: https://www.postgresql.org/docs/current/btree.html
 ATTRIBUTE_INDEXED_TEXT_MAX = 500
+ATTRIBUTE_SORTED_TEXT_MAX = 500
 QUERY_TEXT_MAX = 200
 TOKEN_NAME_MAX = 100
 REQUEST_ID_MAX = 128
