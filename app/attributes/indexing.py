@@ -97,7 +97,7 @@ def _done(db: Connection, step: str) -> bool:
 
 
 def _steps(db: Connection) -> Iterator[str]:
-    """What has to be done, as all is now: first what was broken off is dropped, since it goes on refusing writes that it has no room for."""
+    """What has to be done, as all is now: first what was broken off is dropped, since it goes on refusing what it has no room for."""
     wanted = {index_name(one): one for one in queries.list_definitions(db).by_name.values() if one.indexed}
     found = {row.relname: row.indisvalid for row in db.execute(_FOUND)}
     for index, is_valid in found.items():

@@ -58,7 +58,8 @@ BATCH_BODY_MAX_BYTES = 16 * 1_048_576
 # Tokens.
 TOKEN_OVERLAP_MAX_SECONDS = 7 * 24 * 3600
 
-# Rules: the text, also the one that JSON stands for; its levels as JSON, which with the body's own make NESTING_MAX; what it is made of.
+# Rules: the text, also the one that JSON stands for; its levels of objects and lists as JSON, about two for each operator, which with the
+# body's own make NESTING_MAX; what it is made of.
 RULE_TEXT_MAX = 8192
 RULE_WORDS_MAX = 3000
 RULE_NESTING_MAX = NESTING_MAX - 1
