@@ -64,4 +64,4 @@ def _one(sent: Sent[ItemT], decide: Callable[[ItemT], Done], is_written: Callabl
     except Invalid as error:
         return Invalid([replace(fault, pointer=f"{sent.data_pointer}{fault.pointer}") for fault in error.faults], code=error.code)
     except KehuError as error:
-        return error
+        return error.kept()

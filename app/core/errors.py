@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 
@@ -17,6 +18,14 @@ class KehuError(Exception):
         super().__init__(code or self.code)
         self.code = code or self.code
         self.data = data
+
+    def kept(self) -> Self:
+        """As a result among others, without the frames it was raised in: they hold the results, and both would stay for the collector.
+
+        One refused line in a chunk kept all of it so: an import of 230,000 lines grew by 210 MB.
+        """
+        self.__context__ = self.__cause__ = None
+        return self.with_traceback(None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def read(sent: Any) -> Item | KehuError:
         loaded = load_body(_ITEM, sent)
         items.check_address(Op.UPDATE, loaded)
     except KehuError as error:
-        return error
+        return error.kept()
     return Item(loaded["id"] or ExternalKey(loaded["source"], loaded["external_id"]), is_in=loaded["op"] == "add")
 
 

@@ -33,8 +33,8 @@ _UPSERT = text(
 # All members of a static segment are counted in lane 0.
 _COUNT = text(
     """
-    INSERT INTO segment_counts AS counted (segment_id, lane, members) VALUES (:key, 0, :more)
-    ON CONFLICT (segment_id, lane) DO UPDATE SET members = counted.members + excluded.members
+    INSERT INTO segment_counts AS counted (segment_id, lane, members, counted_at) VALUES (:key, 0, :more, clock_timestamp())
+    ON CONFLICT (segment_id, lane) DO UPDATE SET members = counted.members + excluded.members, counted_at = excluded.counted_at
     """
 ).bindparams(bindparam("key", type_=Uuid))
 

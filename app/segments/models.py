@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
@@ -93,6 +94,8 @@ class SegmentCount(Base):
     segment_id: Mapped[UUID]
     lane: Mapped[int] = mapped_column(SmallInteger)
     members: Mapped[int] = mapped_column(BigInteger)
+    # When the number was last another one.
+    counted_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
 
 
 class SegmentMember(Base):

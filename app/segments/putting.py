@@ -102,7 +102,7 @@ class _Taken:
         try:
             outcome = self.put(customer_id) if item.is_in else self.remove(customer_id)
         except KehuError as error:
-            return error
+            return error.kept()
         return Done(outcome, customer_id, _NO_VERSION)
 
     def put(self, customer_id: UUID) -> Outcome:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Row, Select, Text, Uuid, any_, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import ARRAY, Connection, Row, Select, Text, Uuid, any_, bindparam, case, delete, func, insert, select, text, update
 
 from app.changes.log import Change, append_with, with_event
 from app.core.caller import Caller
@@ -49,7 +49,10 @@ _REACHED_BY_ID = _reached("id = :key").bindparams(bindparam("key", type_=Uuid))
 # What the worker says: a count and a time only where it has met the rule as it is.
 _IS_FILLING = SegmentState.filled < SegmentState.wanted
 _MEMBERS = select(func.coalesce(func.sum(SegmentCount.members), 0)).where(SegmentCount.segment_id == Segment.id).scalar_subquery()
-_EVALUATED = select(func.min(SegmentLane.evaluated_at)).scalar_subquery()
+_COUNTED = select(func.max(SegmentCount.counted_at)).where(SegmentCount.segment_id == Segment.id).scalar_subquery()
+# Not before there was the segment, nor before a customer whom the number counts already; NULL where a lane was never evaluated.
+_ALL_EVALUATED = select(func.min(SegmentLane.evaluated_at)).having(func.count(SegmentLane.evaluated_at) == func.count()).scalar_subquery()
+_EVALUATED = case((_ALL_EVALUATED.is_not(None), func.greatest(_ALL_EVALUATED, _COUNTED, Segment.created_at)))
 _SHOWN: Select[Any] = select(*COLUMNS, _IS_FILLING.label("is_filling"), _MEMBERS.label("members"), _EVALUATED.label("evaluated_at")).join(
     SegmentState, SegmentState.segment_id == Segment.id
 )

@@ -375,13 +375,13 @@ class TestList:
         before = api.get(f"/v1/segments/{made['id']}").headers["ETag"]
         execute(api.app, "UPDATE segment_states SET filled = wanted")
         execute(api.app, "INSERT INTO segment_counts VALUES (:id, 0, 3), (:id, 1, 4)", id=made["id"])
-        execute(api.app, "UPDATE segment_lanes SET evaluated_at = '2026-01-02T03:04:05Z'")
-        execute(api.app, "UPDATE segment_lanes SET evaluated_at = '2026-01-01T03:04:05Z' WHERE lane = 2")
+        execute(api.app, "UPDATE segment_lanes SET evaluated_at = '2100-01-02T03:04:05Z'")
+        execute(api.app, "UPDATE segment_lanes SET evaluated_at = '2100-01-01T03:04:05Z' WHERE lane = 2")
 
         fresh = api.get(f"/v1/segments/{made['id']}", headers={"If-None-Match": before})
 
         shown = {name: fresh.json[name] for name in ("state", "member_count", "evaluated_at")}
-        assert shown == {"state": "current", "member_count": 7, "evaluated_at": "2026-01-01T03:04:05Z"}
+        assert shown == {"state": "current", "member_count": 7, "evaluated_at": "2100-01-01T03:04:05Z"}
         assert fresh.headers["ETag"] == '"1.8"'
         assert api.get(f"/v1/segments/{made['id']}", headers={"If-None-Match": '"1.8"'}).status_code == 304
 

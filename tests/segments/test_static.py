@@ -24,6 +24,18 @@ def batch(api: Api, found: dict[str, Any], *items: Any, atomic: bool = False) ->
 
 
 class TestPut:
+    def test_the_count_is_not_of_a_time_before_what_it_counts(self, api: Api) -> None:
+        execute(api.app, "UPDATE segment_lanes SET evaluated_at = now() - interval '1 hour'")
+        vips, mei = segment(api, "vips", None), customer(api)
+
+        empty = api.get(f"/v1/segments/{vips['id']}").json
+        put(api, vips, mei)
+        counted = api.get(f"/v1/segments/{vips['id']}").json
+
+        assert (empty["member_count"], empty["evaluated_at"]) == (0, vips["created_at"])
+        assert counted["member_count"] == 1
+        assert counted["evaluated_at"] > mei["created_at"]
+
     def test_a_member_is_in_at_once_and_told_once(self, api: Api) -> None:
         vips, mei = segment(api, "vips", None), customer(api)
 

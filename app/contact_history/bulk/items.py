@@ -29,7 +29,7 @@ def of_line(data: Mapping[str, Any], *, source: str | None, digest: bytes) -> It
     try:
         op, key, said = items.of_line(_LINE, data, source=source)
     except KehuError as error:
-        return error
+        return error.kept()
     return Item(op=op, key=key, entry_id=None, data=said, precondition=Precondition(), digest=digest)
 
 

@@ -43,5 +43,5 @@ def of_line(data: Mapping[str, Any], *, source: str | None, match: Sequence[str]
     try:
         op, key, said = items.of_line(_LINE, data, source=source)
     except KehuError as error:
-        return error
+        return error.kept()
     return Item(op=op, key=key, customer_id=None, data=said, match=match, precondition=Precondition(), digest=digest)

@@ -47,9 +47,10 @@ _DELETE = text(
 ).bindparams(*_PAIRS)
 _COUNT = text(
     """
-    INSERT INTO segment_counts (segment_id, lane, members)
-    SELECT * FROM unnest(:segments, :lanes, :differences)
-    ON CONFLICT (segment_id, lane) DO UPDATE SET members = segment_counts.members + excluded.members
+    INSERT INTO segment_counts (segment_id, lane, members, counted_at)
+    SELECT *, clock_timestamp() FROM unnest(:segments, :lanes, :differences)
+    ON CONFLICT (segment_id, lane)
+    DO UPDATE SET members = segment_counts.members + excluded.members, counted_at = excluded.counted_at
     """
 ).bindparams(
     bindparam("segments", type_=ARRAY(Uuid)), bindparam("lanes", type_=ARRAY(Integer)), bindparam("differences", type_=ARRAY(BigInteger))

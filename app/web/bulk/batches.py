@@ -42,4 +42,4 @@ def _read(schema: BatchItemSchema, sent: Any, make: Callable[[Addressed], ItemT]
     try:
         return make(items.of_batch(schema, sent, require_version=require_version))
     except KehuError as error:
-        return error
+        return error.kept()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from flask import Flask
 
+from app.contact_history.bulk.service import Item
+from app.core.syncing import Done
 from app.factory import create_app
 from tests.builders import customer, entry, events, metrics, rows
 from tests.client import Api, make_token, problem
@@ -118,6 +121,25 @@ class TestCreateMissing:
 
 
 class TestCost:
+    def test_what_is_refused_keeps_nothing_of_the_rest_in_memory(self, api: Api) -> None:
+        owner = {"customer_id": customer(api)["id"]}
+        gone = {"customer_id": customer(api)["id"]}
+        api.delete(f"/v1/customers/{gone['customer_id']}")
+        gc.collect()
+        gc.disable()
+
+        try:
+            batch(api, *(order(str(number), gone if number == 5 else owner) for number in range(20)))
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left = [one for one in gc.garbage if isinstance(one, Done | Item)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+
+        assert left == []
+
     def test_a_thousand_items_take_as_many_statements_as_ten(self, api: Api) -> None:
         def upserts(count: int, amount: str) -> list[dict[str, Any]]:
             return [order(str(number), known_as(str(number % (count // 2))), amount=amount) for number in range(count)]
