@@ -147,7 +147,7 @@ ENTRIES = Entries(
             name="order_total",
             parameters=(Parameter(name="currency", types=(Type.STRING,), literal=True, check=codes.check_currency), _DAYS),
             result=Type.NUMBER,
-            meaning="What the orders in the currency of the last days of 24 hours add up to, with those up to a day ahead; 0 where none is.",
+            meaning="What the orders in the currency of the last days of 24 hours add up to, those up to a day ahead too; 0 without any.",
             value=_ORDER_TOTAL.value,
             compare=_ORDER_TOTAL.compare,
             nullable=False,

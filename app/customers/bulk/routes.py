@@ -91,8 +91,8 @@ class CustomerImport(MethodView):
         safe, and fast: what has not changed is not written.
 
         An empty cell of CSV leaves the field as it is; one in a column `attributes.<name>` is read by the type that the attribute is
-        defined with (a list is `["a","b"]`), and is text where it is not defined. Results come while the body is still being sent; a client that reads only
-        afterwards gets them all the same.
+        defined with (a list is `["a","b"]`), and is text where it is not defined. Results come while the body is still being sent; a
+        client that reads only afterwards gets them all the same.
         """
         return imports.writer(call, query, Customers(query))
 
