@@ -68,7 +68,7 @@ def family(column: Any, definitions: Definitions) -> Family:
 
 def named(column: Any, definition: Definition) -> Name:
     is_list = definition.type == "string_list"
-    found = expressions.texts(column, definition.name) if is_list else expressions.scalar(column, definition.name, definition.type)
+    found = expressions.texts(column, definition.name) if is_list else expressions.scalar(column, definition)
     return Name(
         name=PREFIX + definition.name,
         type=TYPES[definition.type],

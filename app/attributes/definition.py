@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.core import limits, times
+from app.core import attributes, cells, limits, times
+from app.core.cells import Cell
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
 
@@ -50,7 +51,8 @@ class Definitions:
         for name, value in (dict.fromkeys(self.required) if sent is None else sent).items():
             definition = self.by_name.get(name)
             try:
-                kept[name] = value if definition is None else _checked(definition, value)
+                read = _read(definition, value) if isinstance(value, Cell) else value
+                kept[name] = read if definition is None else _checked(definition, read)
             except Fault as fault:
                 faults.append(FieldFault(f"/attributes/{name}", fault.code, fault.detail))
         if faults:
@@ -74,6 +76,12 @@ _REQUIRED = Fault("required", "This attribute is required.")
 NONE = Definitions({})
 
 
+def _read(definition: Definition | None, cell: Cell) -> Any:
+    """What a cell stands for, by the type that is defined; without one it is text. Raises Fault."""
+    read = str if definition is None else _READERS.get(definition.type, str)
+    return attributes.clean_value(read(str(cell)))
+
+
 def _checked(definition: Definition, value: Any) -> Any:
     if value is None:
         if definition.required:
@@ -83,7 +91,17 @@ def _checked(definition: Definition, value: Any) -> Any:
         if value not in (definition.choices or ()):
             raise Fault("not_a_choice", f"This attribute can only be one of {', '.join(definition.choices or ())}.")
         return value
-    return _CHECKS[definition.type](value)
+    checked = _CHECKS[definition.type](value)
+    if definition.indexed:
+        _check_room(checked)
+    return checked
+
+
+def _check_room(value: Any) -> None:
+    """Raises Fault where a text is too long for an index."""
+    texts = value if isinstance(value, list) else [value]
+    if any(isinstance(text, str) and len(text) > limits.ATTRIBUTE_INDEXED_TEXT_MAX for text in texts):
+        raise Fault("too_long", f"The texts of an indexed attribute may have {limits.ATTRIBUTE_INDEXED_TEXT_MAX} characters.")
 
 
 def _text(value: Any) -> str:
@@ -127,6 +145,14 @@ def _texts(value: Any) -> list[str]:
         raise Fault("wrong_type", f"This attribute is a list of up to {limits.ATTRIBUTE_LIST_MAX} texts.")
     return value
 
+
+# Of the types whose cells are no text.
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "integer": cells.whole,
+    "number": cells.number,
+    "boolean": cells.truth,
+    "string_list": cells.texts,
+}
 
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "string": _text,

@@ -1,6 +1,7 @@
 """Attributes as SQL: one expression for each name and type, the same in rules, in sorting and in an index.
 
-What was kept before it was defined may be anything: a value that is not of the type is as good as none, and never an error. All of it is
+What was kept before it was defined may be anything: a value that is not of the type is as good as none, and never an error; so is, where
+the attribute is indexed, a text that no index has room for (a list's index keeps a hash of each long text instead). All of it is
 IMMUTABLE, since it may be indexed; so dates are made by `make_date` of what a pattern let through, where a cast would be only STABLE.
 """
 
@@ -12,6 +13,8 @@ from typing import Any
 from sqlalchemy import Boolean, ColumnElement, Date, DateTime, Float, Integer, Numeric, Text, case, cast, func, literal_column
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.attributes.definition import Definition
+from app.core import limits
 from app.rules.catalogue import Expression
 from app.rules.lists import JsonArray, ListColumn
 
@@ -25,9 +28,19 @@ _DATE = (
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?Z"
 
 
-def scalar(attributes: Any, name: str, kind: str) -> Expression:
-    """The value of the attribute `name`, NULL where there is none of the type `kind`."""
-    return _SCALARS[kind](attributes, name)
+def scalar(attributes: Any, definition: Definition) -> Expression:
+    """The value of the attribute, NULL where there is none of its type."""
+    if definition.indexed and definition.type in _WITH_TEXTS:
+        return _short_text(attributes, definition.name)
+    return _SCALARS[definition.type](attributes, definition.name)
+
+
+def sort_key(attributes: Any, definition: Definition) -> Expression:
+    """What customers are sorted by: of a text its beginning, since it goes into cursors. One that is indexed is as short anyway."""
+    value = scalar(attributes, definition)
+    if definition.indexed or definition.type not in _WITH_TEXTS:
+        return value
+    return func.left(value, literal_column(str(limits.ATTRIBUTE_SORTED_TEXT_MAX)), type_=Text)
 
 
 def texts(attributes: Any, name: str) -> ListColumn:
@@ -39,8 +52,11 @@ def json_list(attributes: Any, name: str) -> ColumnElement[Any]:
 
 
 def _where_type(kind: str, attributes: Any, name: str, value: ColumnElement[Any]) -> ColumnElement[Any]:
-    found = func.jsonb_typeof(attributes.op("->", return_type=JSONB())(name))
-    return case((found == _constant(kind), value))
+    return case((_is_of_type(kind, attributes, name), value))
+
+
+def _is_of_type(kind: str, attributes: Any, name: str) -> ColumnElement[bool]:
+    return func.jsonb_typeof(attributes.op("->", return_type=JSONB())(name)) == _constant(kind)
 
 
 def _plain(attributes: Any, name: str) -> ColumnElement[str]:
@@ -50,6 +66,12 @@ def _plain(attributes: Any, name: str) -> ColumnElement[str]:
 
 def _text(attributes: Any, name: str) -> Expression:
     return _where_type("string", attributes, name, _plain(attributes, name))
+
+
+def _short_text(attributes: Any, name: str) -> Expression:
+    text = _plain(attributes, name)
+    fits = func.char_length(text) <= literal_column(str(limits.ATTRIBUTE_INDEXED_TEXT_MAX), Integer)
+    return case((_is_of_type("string", attributes, name) & fits, text))
 
 
 def _number(attributes: Any, name: str) -> Expression:
@@ -93,6 +115,8 @@ def _constant(value: str) -> ColumnElement[str]:
     """One of ours, in the SQL itself."""
     return literal_column(f"'{value}'", Text)
 
+
+_WITH_TEXTS = ("string", "enum")
 
 _SCALARS: Mapping[str, Callable[[Any, str], Expression]] = {
     "string": _text,

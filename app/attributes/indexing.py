@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sqlalchemy import ARRAY, Connection, Text, bindparam, column, table, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from app.attributes import expressions, queries
 from app.attributes.definition import Definition
 from app.config import Config
-from app.core import logs
+from app.core import limits, logs
 from app.db import failures, migrations
 
 _log = logs.get(__name__)
@@ -41,8 +41,9 @@ _STATES = text(
 
 
 def index_name(definition: Definition) -> str:
-    """The same for the same name and type, and short enough for PostgreSQL."""
-    return _PREFIX + hashlib.sha256(f"{definition.name}:{definition.type}".encode()).hexdigest()[:16]
+    """The same for the same expression, and short enough for PostgreSQL."""
+    said = f"{definition.name}:{definition.type}:{limits.ATTRIBUTE_INDEXED_TEXT_MAX}"
+    return _PREFIX + hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def states(db: Connection, definitions: Iterable[Definition]) -> Mapping[str, str]:
@@ -62,15 +63,17 @@ def start(url: str, config: Config) -> threading.Thread:
 def reconcile(url: str, config: Config) -> None:
     """Build the indexes that are wanted and drop those that are not, without blocking writes. May take as long as it takes.
 
-    Where somebody else is at it already, nothing: he looks again at the end.
+    Where somebody else is at it already, nothing: he looks again at the end. What fails is logged, and hinders nothing else.
     """
     with migrations.plain_connection(url, config) as connection:
         autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
         if not autocommit.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}):
             return
         try:
-            while step := _next_step(autocommit):
-                autocommit.exec_driver_sql(step)
+            failed: set[str] = set()
+            while step := next((one for one in _steps(autocommit) if one not in failed), None):
+                if not _done(autocommit, step):
+                    failed.add(step)
         finally:
             autocommit.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_LOCK})
 
@@ -83,26 +86,33 @@ def _try(url: str, config: Config) -> None:
         _log.warning("attribute_indexes", exc_info=error)
 
 
-def _next_step(db: Connection) -> str | None:
-    """What has to be done next; None where all is as it is wanted."""
+def _done(db: Connection, step: str) -> bool:
+    try:
+        db.exec_driver_sql(step)
+    except failures.DATABASE_ERRORS as error:
+        # Tried again at the next time.
+        _log.warning("attribute_index", step=step, exc_info=error)
+        return False
+    return True
+
+
+def _steps(db: Connection) -> Iterator[str]:
+    """What has to be done, as all is now: first what was broken off is dropped, since it goes on refusing what it has no room for."""
     wanted = {index_name(one): one for one in queries.list_definitions(db).by_name.values() if one.indexed}
     found = {row.relname: row.indisvalid for row in db.execute(_FOUND)}
     for index, is_valid in found.items():
         if index not in wanted or not is_valid:
-            return f'DROP INDEX CONCURRENTLY IF EXISTS "{index}"'
+            yield f'DROP INDEX CONCURRENTLY IF EXISTS "{index}"'
     for index, definition in wanted.items():
         if index not in found:
-            return _create(index, definition)
-    return None
+            yield _create(index, definition)
 
 
 def _create(index: str, definition: Definition) -> str:
     """As SQL, since this statement takes no parameters: the attribute's name is a letter and letters, digits and `_`."""
     is_list = definition.type == "string_list"
     found = (
-        expressions.json_list(_HOLDER.c.attributes, definition.name)
-        if is_list
-        else expressions.scalar(_HOLDER.c.attributes, definition.name, definition.type)
+        expressions.json_list(_HOLDER.c.attributes, definition.name) if is_list else expressions.scalar(_HOLDER.c.attributes, definition)
     )
     compiled = found.compile(
         dialect=PGDialect(),  # type: ignore[no-untyped-call]  # SQLAlchemy types it not

@@ -56,6 +56,8 @@ class OneAttribute(MethodView):
         From then on its values are checked on every way in, and rules may name it. Values that are there already stay as they are; one
         that is not of the type counts as none. The type cannot be changed (409 `attribute_type_fixed`). An index is built in the
         background, and writes go on meanwhile.
+
+        Whole numbers are exact up to 64 bits; other numbers are IEEE 754 doubles, as most programs read JSON.
         """
         _check_name(attribute)
         shown, is_new = service.put(call.unit, name=attribute, data=body, precondition=call.precondition)

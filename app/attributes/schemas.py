@@ -16,6 +16,12 @@ _ROWS = ("customers", "contact_history")
 _TYPES = tuple(kind.value for kind in Type)
 
 
+_INDEXED = (
+    f"An index is built in the background. Its texts, also each of a list, may have {limits.ATTRIBUTE_INDEXED_TEXT_MAX} characters (422"
+    " `too_long`); of values that are longer and were there before, those of the types `string` and `enum` count as none meanwhile."
+)
+
+
 class AttributePutSchema(Schema):
     """A definition; what is left out is as if it had never been said."""
 
@@ -34,7 +40,7 @@ class AttributePutSchema(Schema):
     required = fields.Truth(
         load_default=False, metadata={"default": False, "description": "A new customer has to have it, and none may lose it."}
     )
-    indexed = fields.Truth(load_default=False, metadata={"default": False, "description": "An index is built in the background."})
+    indexed = fields.Truth(load_default=False, metadata={"default": False, "description": _INDEXED})
 
 
 class AttributeSchema(AnswerSchema):

@@ -50,7 +50,7 @@ def put(unit: UnitOfWork, *, name: str, data: Mapping[str, Any], precondition: P
     if after != before:
         after = replace(after, version=before.version + 1, updated_at=max(unit.now, before.updated_at))
         queries.update_definition(unit.connection, name, values=_columns(after))
-    if (after.choices, after.required) != (before.choices, before.required):
+    if (after.choices, after.required, after.indexed) != (before.choices, before.required, before.indexed):
         queries.renew_edition(unit.connection)
     return _shown(unit.connection, after), False
 

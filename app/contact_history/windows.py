@@ -118,13 +118,6 @@ def _check_kind(kind: str) -> None:
         raise Fault("wrong_shape", "A kind is 1 to 64 of a-z, 0-9 and _.")
 
 
-def _check_currency(currency: str) -> None:
-    if not codes.is_currency(currency):
-        meant = currency.upper()
-        hint = f" Did you mean `{meant}`?" if codes.is_currency(meant) else ""
-        raise Fault("unknown_currency", f"This is no ISO 4217 currency code.{hint}")
-
-
 def _check_days(days: int) -> None:
     if not 1 <= days <= limits.RULE_DAYS_MAX:
         raise Fault("out_of_range", f"This has to be 1 to {limits.RULE_DAYS_MAX} days.")
@@ -142,7 +135,7 @@ ENTRIES = Entries(
             name="contact_count",
             parameters=(Parameter(name="kind", types=(Type.STRING,), literal=True, check=_check_kind), _DAYS),
             result=Type.INTEGER,
-            meaning="How many interactions of the kind there were in the last days of 24 hours.",
+            meaning="How many interactions of the kind there were in the last days of 24 hours; those up to a day ahead count too.",
             value=_CONTACT_COUNT.value,
             compare=_CONTACT_COUNT.compare,
             nullable=False,
@@ -152,9 +145,9 @@ ENTRIES = Entries(
         ),
         Function(
             name="order_total",
-            parameters=(Parameter(name="currency", types=(Type.STRING,), literal=True, check=_check_currency), _DAYS),
+            parameters=(Parameter(name="currency", types=(Type.STRING,), literal=True, check=codes.check_currency), _DAYS),
             result=Type.NUMBER,
-            meaning="What the orders in the currency of the last days of 24 hours add up to; 0 where there is none.",
+            meaning="What the orders in the currency of the last days of 24 hours add up to, those up to a day ahead too; 0 without any.",
             value=_ORDER_TOTAL.value,
             compare=_ORDER_TOTAL.compare,
             nullable=False,

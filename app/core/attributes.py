@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from app.core import limits, text
+from app.core.cells import Cell
 from app.core.errors import FieldFault, Invalid
 from app.core.faults import Fault
 
@@ -43,7 +44,8 @@ def clean_value(value: Any) -> Any:  # Any: what JSON holds
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return text.clean_block(value, max_length=limits.ATTRIBUTE_TEXT_MAX)
+        cleaned = text.clean_block(value, max_length=limits.ATTRIBUTE_TEXT_MAX)
+        return Cell(cleaned) if isinstance(value, Cell) else cleaned
     if isinstance(value, int):
         if not -_INT64 <= value < _INT64:
             raise Fault("out_of_range", "A whole number has to fit into 64 bits.")

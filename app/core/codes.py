@@ -42,6 +42,14 @@ def is_currency(code: str) -> bool:
     return code in _currencies()
 
 
+def check_currency(code: str) -> None:
+    """Raises Fault, with what may be meant."""
+    if not is_currency(code):
+        meant = code.upper()
+        hint = f" Did you mean `{meant}`?" if is_currency(meant) else ""
+        raise Fault("unknown_currency", f"This is no ISO 4217 currency code.{hint}")
+
+
 def minor_units(currency: str) -> int:
     """How many decimals the currency is written with, by ISO 4217; 2 for most."""
     return _MINOR_UNITS.get(currency, 2)

@@ -25,6 +25,9 @@ SOURCE_MAX = 64
 EXTERNAL_ID_MAX = 255
 ATTRIBUTE_NAME_MAX = 64
 ATTRIBUTE_TEXT_MAX = 4096
+# With four bytes each they fit into a row of an index, which has 2,704: https://www.postgresql.org/docs/current/btree.html
+ATTRIBUTE_INDEXED_TEXT_MAX = 500
+ATTRIBUTE_SORTED_TEXT_MAX = 500
 QUERY_TEXT_MAX = 200
 TOKEN_NAME_MAX = 100
 REQUEST_ID_MAX = 128
@@ -55,7 +58,8 @@ BATCH_BODY_MAX_BYTES = 16 * 1_048_576
 # Tokens.
 TOKEN_OVERLAP_MAX_SECONDS = 7 * 24 * 3600
 
-# Rules: the text, also the one that JSON stands for; its levels as JSON, which with the body's own make NESTING_MAX; what it is made of.
+# Rules: the text, also the one that JSON stands for; its levels of objects and lists as JSON, about two for each operator, which with the
+# body's own make NESTING_MAX; what it is made of.
 RULE_TEXT_MAX = 8192
 RULE_WORDS_MAX = 3000
 RULE_NESTING_MAX = NESTING_MAX - 1

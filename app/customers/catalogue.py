@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Numeric, cast, func
 from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 
-from app.core import limits
+from app.core import codes, limits
 from app.core.faults import Fault
 from app.customers.models import Customer
 from app.customers.record import KINDS, STATUSES
@@ -23,7 +23,6 @@ from app.rules.types import Type
 _CUSTOMERS = table_of(Customer)
 
 _SOURCE = re.compile(rf"[a-z0-9_.-]{{1,{limits.SOURCE_MAX}}}\Z")
-_CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
 _FIELDS: tuple[tuple[str, Type, str], ...] = (
     ("id", Type.ID, "The customer's id."),
@@ -101,8 +100,7 @@ def _external_id(source: str) -> Name:
 
 
 def _order_total(currency: str) -> Name:
-    if not _CURRENCY.match(currency):
-        raise Fault("unknown_name", "Behind `metrics.order_total.` stands a currency, such as CNY.")
+    codes.check_currency(currency)
     total = cast(Customer.order_total[currency].astext, Numeric)
     return Name(name=f"metrics.order_total.{currency}", type=Type.NUMBER, meaning=_ORDER_TOTAL.meaning, kind="metric", sql=total)
 

@@ -13,6 +13,7 @@ from sqlalchemy import ARRAY, ColumnElement, Connection, Integer, Row, Select, T
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.attributes import catalogue as attributes
+from app.attributes import expressions
 from app.attributes import queries as attribute_queries
 from app.core import contact_points
 from app.core.faults import Fault
@@ -163,7 +164,7 @@ def attribute_column(db: Connection, name: str) -> Any:
     found = attributes.family(Customer.attributes, definitions).find(name)
     if found.type.is_list:
         raise Fault("wrong_type", "A list has no order to sort by.")
-    return found.sql
+    return expressions.sort_key(Customer.attributes, definitions.by_name[name])
 
 
 def stream_customers(

@@ -199,7 +199,10 @@ class _Sort(fields.Parsed):
 
     def __init__(self) -> None:
         shape = f"^-?({'|'.join(SORTS)}|attributes\\.[A-Za-z][A-Za-z0-9_]*)$"
-        told = f"{', '.join(_SORT_CHOICES)}, or a custom attribute: `attributes.<name>`. Customers without a value come last."
+        told = (
+            f"{', '.join(_SORT_CHOICES)}, or a custom attribute: `attributes.<name>`, a text by its first"
+            f" {limits.ATTRIBUTE_SORTED_TEXT_MAX} characters. Customers without a value come last."
+        )
         super().__init__(_sort, {"pattern": shape}, load_default="-created_at", metadata={"default": "-created_at", "description": told})
 
 

@@ -127,7 +127,7 @@ ENTRIES = Entries(
             name="casei",
             parameters=(Parameter(name="text", types=(Type.STRING, Type.EMAIL)),),
             result=Type.FOLDED,
-            meaning="Text without case; it stands on both sides of a comparison.",
+            meaning="Text in lower case, as the database makes it (ß does not become ss); it stands on both sides of a comparison.",
             value=_casei,
         ),
         Function(

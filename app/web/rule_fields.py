@@ -16,6 +16,10 @@ from app.web.schemas import Schema
 # Any: JSON.
 
 
+_NAMES = "`GET /v1/attributes` lists what it may name."
+_NESTING = f"As JSON it may have {limits.RULE_NESTING_MAX} levels of objects and lists: about two for each operator inside of another."
+
+
 class RuleJson(fields.Strict, marshmallow_fields.Dict):
     """A rule in CQL2 JSON, read where its names are known; its schema has to say `numbers = "decimal"`."""
 
@@ -24,7 +28,7 @@ class RuleJson(fields.Strict, marshmallow_fields.Dict):
         return {
             # `true` alone is a rule too: of everybody.
             "type": ["object", "boolean", "null"] if self.allow_none else ["object", "boolean"],
-            "description": "A rule in CQL2 JSON; `GET /v1/attributes` lists what it may name.",
+            "description": f"A rule in CQL2 JSON; {_NAMES} {_NESTING}",
             "additionalProperties": True,
             "examples": [{"op": "=", "args": [{"property": "country"}, "CN"]}],
         }
@@ -42,7 +46,7 @@ def rule_text(example: str) -> fields.Parsed:
         str,
         {"maxLength": limits.RULE_TEXT_MAX, "examples": [example]},
         load_default=None,
-        metadata={"description": "A rule in CQL2 text; `GET /v1/attributes` lists what it may name."},
+        metadata={"description": f"A rule in CQL2 text; {_NAMES} {_NESTING}"},
     )
 
 

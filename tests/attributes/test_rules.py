@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from typing import Any
@@ -11,6 +12,7 @@ from flask import Flask
 
 from app.attributes import indexing
 from app.config import Config
+from app.core import limits
 from tests.attributes.test_attributes import TYPES, define
 from tests.builders import customer, execute, insert_customers, rows
 from tests.client import Api, pointers, problem
@@ -117,6 +119,75 @@ def wait_until_ready(api: Api, name: str) -> None:
         time.sleep(0.02)
 
 
+def incompressible(length: int) -> str:
+    """Text that no compression makes fit into a page of an index."""
+    return "".join(map(chr, random.Random(length).choices(range(0x4E00, 0x9FA5), k=length)))  # no secret
+
+
+class TestLongTexts:
+    @pytest.mark.parametrize(
+        ("kind", "value"),
+        [
+            ("string", incompressible(limits.ATTRIBUTE_INDEXED_TEXT_MAX)),
+            ("string_list", [incompressible(limits.ATTRIBUTE_INDEXED_TEXT_MAX)]),
+        ],
+    )
+    def test_the_longest_that_is_taken_fits_into_the_index(self, api: Api, kind: str, value: Any) -> None:
+        define(api, "a", kind, indexed=True)
+        wait_until_ready(api, "a")
+
+        assert customer(api, attributes={"a": value})["attributes"] == {"a": value}
+
+    @pytest.mark.parametrize(("kind", "value"), [("string", incompressible(900)), ("string_list", ["x", incompressible(900)])])
+    def test_a_longer_one_is_422_where_the_attribute_is_indexed(self, api: Api, kind: str, value: Any) -> None:
+        made = customer(api, external_ids={"shop": "1"})
+        define(api, "a", kind)
+        customer(api, attributes={"a": value})
+        define(api, "a", kind, indexed=True)
+
+        body = {"attributes": {"a": value}}
+        answers = [
+            api.post("/v1/customers", body),
+            api.patch(f"/v1/customers/{made['id']}", body),
+            api.put("/v1/customers/by/shop/1", body),
+            api.put("/v1/customers/by/shop/2", body),
+        ]
+
+        assert [pointers(answer) for answer in answers] == [{"/attributes/a": "too_long"}] * 4
+
+    @pytest.mark.parametrize("kind", ["string", "enum", "string_list"])
+    def test_those_that_were_there_do_not_hinder_the_index(self, api: Api, kind: str) -> None:
+        values = [incompressible(900), [incompressible(4096)], "short", ["short"]]
+        made = [customer(api, attributes={"a": value}) for value in values]
+
+        define(api, "a", kind, indexed=True)
+        wait_until_ready(api, "a")
+        written = [api.patch(f"/v1/customers/{one['id']}", {"owner": "anna"}) for one in made]
+
+        assert [response.json["attributes"] for response in written] == [{"a": value} for value in values]
+
+    def test_they_count_as_none_as_long_as_there_is_an_index(self, api: Api) -> None:
+        long = incompressible(900)
+        customer(api, given_name="long", attributes={"a": long})
+        customer(api, given_name="short", attributes={"a": long[:500]})
+        rules = (f"attributes.a = '{long}'", f"attributes.a = '{long[:500]}'", "attributes.a IS NULL")
+
+        asked = []
+        for indexed in (False, True, False):
+            define(api, "a", "string", indexed=indexed)
+            asked.append([found(api, rule) for rule in rules])
+
+        assert asked == [[["long"], ["short"], []], [[], ["short"], ["long"]], [["long"], ["short"], []]]
+
+    def test_a_list_keeps_its_long_items(self, api: Api) -> None:
+        long = incompressible(1000)
+        customer(api, given_name="long", attributes={"a": [long, "x"]})
+        define(api, "a", "string_list", indexed=True)
+        wait_until_ready(api, "a")
+
+        assert found(api, f"A_CONTAINS(attributes.a, ('{long}', 'x'))") == ["long"]
+
+
 class TestIndexes:
     RULES = {
         "string": "attributes.a = 'v77'",
@@ -188,6 +259,21 @@ class TestIndexes:
 
         indexing.reconcile(config.database_url or "", config)
 
+        assert api.get("/v1/attributes/a").json["index"] == "ready"
+
+    def test_one_that_cannot_be_built_hinders_no_other(self, api: Api, config: Config) -> None:
+        # A number that the API would not have taken, and that no page of an index has room for.
+        customer(api)
+        digits = "".join(random.Random(1).choices("123456789", k=20_000))  # no secret
+        execute(api.app, f"UPDATE customers SET attributes = '{{\"a\": {digits}}}'")
+
+        define(api, "a", "number", indexed=True)
+        define(api, "b", "string", indexed=True)
+
+        wait_until_ready(api, "b")
+        assert api.get("/v1/attributes/a").json["index"] == "building"
+        execute(api.app, "UPDATE customers SET attributes = '{}'")
+        indexing.reconcile(config.database_url or "", config)
         assert api.get("/v1/attributes/a").json["index"] == "ready"
 
     def test_writes_go_on_while_it_is_built(self, api: Api, config: Config) -> None:

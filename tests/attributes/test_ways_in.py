@@ -52,6 +52,23 @@ class TestBulk:
         assert [faults(result) for result in results[:2]] == [{"/data/attributes/points": "wrong_type"}] * 2
         assert attributes(api) == {"points": 5}
 
+    def test_a_text_too_long_for_an_index_spoils_its_own_line_only(self, api: Api) -> None:
+        long = "x" * 501
+        lines = [{"external_id": "1", "attributes": {"tier": long}}, {"external_id": "2", "attributes": {"tier": "gold"}}]
+        define(api, "tier", "string")
+        assert load(api, *lines).outcomes == ["created", "created"]
+
+        define(api, "tier", "string", indexed=True)
+
+        imported = load(api, *lines)
+        assert imported.outcomes == ["failed", "unchanged"]
+        assert faults(imported.results[0]) == {"/attributes/tier": "too_long"}
+        items = batch(
+            api, {"op": "create", "data": {"attributes": {"tier": long}}}, {"op": "create", "data": {"attributes": {"tier": "x"}}}
+        )
+        assert codes(items) == ["invalid", None]
+        assert faults(items[0]) == {"/data/attributes/tier": "too_long"}
+
     def test_a_required_one_is_missed_in_new_customers_only(self, api: Api) -> None:
         customer(api, external_ids={"shop": "old"})
         define(api, "tier", "string", required=True)
@@ -77,6 +94,70 @@ class TestBulk:
 
         assert [lines.outcomes, records.outcomes] == [["failed", "created"]] * 2
         assert [faults(each.results[0]) for each in (lines, records)] == [{"/attributes/tier": "not_a_choice"}] * 2
+
+    @pytest.mark.parametrize(
+        ("kind", "cell", "value"),
+        [
+            ("integer", "5", 5),
+            ("integer", "-9007199254740993", -9007199254740993),
+            ("number", "1.5", 1.5),
+            ("number", "'-0.25", -0.25),
+            ("number", "5", 5),
+            ("boolean", "TRUE", True),
+            ("boolean", "false", False),
+            ("string_list", '"[""a"", ""b, c""]"', ["a", "b, c"]),
+            ("string_list", "a|b", ["a", "b"]),
+            ("string_list", "[]", []),
+            ("string", "5", "5"),
+            ("string", "true", "true"),
+            ("enum", "S", "S"),
+            ("date", "2024-02-29", "2024-02-29"),
+            ("timestamp", "2024-02-29T08:00:00+08:00", "2024-02-29T00:00:00Z"),
+            (None, "5", "5"),
+            (None, "[]", "[]"),
+        ],
+    )
+    def test_a_cell_is_read_as_what_is_defined(self, api: Api, kind: str | None, cell: str, value: Any) -> None:
+        if kind is not None:
+            define(api, "a", kind)
+        body = f"external_id,attributes.a\n1,{cell}\n".encode()
+
+        first = send(api, body, kind=CSV, source="shop")
+        again = send(api, body, kind=CSV, source="shop")
+
+        assert (first.outcomes, again.outcomes) == (["created"], ["unchanged"])
+        assert attributes(api) == {"a": value}
+        assert type(attributes(api)["a"]) is type(value)
+
+    @pytest.mark.parametrize(
+        ("kind", "cell", "code"),
+        [
+            ("integer", "1.5", "wrong_type"),
+            ("integer", "five", "wrong_type"),
+            ("integer", "9223372036854775808", "out_of_range"),
+            ("number", "1e5", "wrong_type"),
+            ("boolean", "yes", "wrong_type"),
+            ("string_list", "[1]", "wrong_type"),
+            ("string_list", '"[""a"""', "malformed_json"),
+        ],
+    )
+    def test_a_cell_that_is_not_of_the_type_is_refused(self, api: Api, kind: str, cell: str, code: str) -> None:
+        define(api, "a", kind)
+
+        records = send(api, f"external_id,attributes.a\n1,{cell}\n2,\n".encode(), kind=CSV, source="shop")
+
+        assert records.outcomes == ["failed", "created"]
+        assert faults(records.results[0]) == {"/attributes/a": code}
+
+    def test_the_cells_of_an_interaction_are_text(self, api: Api) -> None:
+        customer(api, external_ids={"shop": "1"})
+        define(api, "a", "integer")
+        body = b"kind,occurred_at,customer.source,customer.external_id,external_id,attributes.a\nvisit,2025-01-01T00:00:00Z,shop,1,v1,5\n"
+
+        response = api.post("/v1/contact-history/import?source=shop", data=body, content_type=CSV)
+
+        assert response.status_code == 200, response.get_data(as_text=True)
+        assert api.get("/v1/contact-history/by/shop/v1").json["attributes"] == {"a": "5"}
 
     def test_an_order_that_brings_its_customer_says_what_the_customer_lacks(self, api: Api) -> None:
         define(api, "tier", "string", required=True)
@@ -156,12 +237,11 @@ class TestAgain:
         load(api, line)
         assert rows(api.app, "SELECT synced_digest FROM customers WHERE owner = 'anna'") == digest
 
-    @pytest.mark.parametrize("more", [{"description": "Of the shop."}, {"indexed": True}])
-    def test_what_is_no_part_of_the_check_leaves_everything_as_it_is(self, api: Api, more: dict[str, Any]) -> None:
+    def test_what_is_no_part_of_the_check_leaves_everything_as_it_is(self, api: Api) -> None:
         define(api, "tier", "string")
         before = rows(api.app, "SELECT edition FROM attribute_edition")
 
-        define(api, "tier", "string", **more)
+        define(api, "tier", "string", description="Of the shop.")
 
         assert rows(api.app, "SELECT edition FROM attribute_edition") == before
 

@@ -54,6 +54,20 @@ class TestOrder:
         assert sorted(item["id"] for item in up) == sorted(item["id"] for item in down) == sorted(ids)
 
 
+class TestLongTexts:
+    def test_a_link_stays_short_enough_to_be_followed(self, api: Api) -> None:
+        define(api, "a", "string")
+        same = "\U00020000" * 500
+        # Alike in what they are sorted by, and so in the order of their ids.
+        ids = insert_customers(api.app, ({"attributes": {"a": text}} for text in (same + "b", same + "a" * 3000, same)))
+
+        link = api.get("/v1/customers?sort=attributes.a&limit=1").headers["Link"]
+
+        assert len(link) < 4096
+        assert [item["id"] for item in walked(api, "attributes.a", 1)] == ids
+        assert [item["id"] for item in walked(api, "-attributes.a", 1)] == ids[::-1]
+
+
 class TestFaults:
     def test_one_that_is_not_defined_is_422_that_says_how_to_define_it(self, api: Api) -> None:
         listed = api.get("/v1/customers?sort=attributes.tier")

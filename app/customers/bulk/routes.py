@@ -90,8 +90,9 @@ class CustomerImport(MethodView):
         does. Lines are written by the thousand, and each has its result as soon as it is there for good. Sending the same again is
         safe, and fast: what has not changed is not written.
 
-        An empty cell of CSV leaves the field as it is. Results come while the body is still being sent; a client that reads only
-        afterwards gets them all the same.
+        An empty cell of CSV leaves the field as it is; one in a column `attributes.<name>` is read by the type that the attribute is
+        defined with (a list is `["a","b"]`), and is text where it is not defined. Results come while the body is still being sent; a
+        client that reads only afterwards gets them all the same.
         """
         return imports.writer(call, query, Customers(query))
 

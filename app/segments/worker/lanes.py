@@ -41,12 +41,14 @@ _EVALUATED = update(_LANES).where(_OF).values(evaluated_at=func.greatest(_LANES.
 _SET_EVALUATED = update(_LANES).where(_OF).values(evaluated_at=bindparam("at", type_=Timestamp))
 _TIMES = select(func.min(_LANES.c.evaluated_at), func.max(_LANES.c.evaluated_at), func.count(_LANES.c.evaluated_at))
 _CLOCK = select(func.clock_timestamp())
+# Ordered, and so no EXISTS, which knows no order: it read the whole log from its beginning, a second for a million events.
 _IS_BEHIND = text(
     """
-    SELECT EXISTS (
-        SELECT FROM events
+    SELECT (
+        SELECT true FROM events
         WHERE (xid, id) > (SELECT xid, event_id FROM segment_lanes ORDER BY xid, event_id LIMIT 1)
             AND xid < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY xid, id LIMIT 1
     )
     """
 )

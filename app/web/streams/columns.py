@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import marshmallow
 
+from app.core import cells
 from app.core.faults import Fault
-from app.web import gate
+from app.web import fields, gate
 from app.web.problems import HttpProblem
 from app.web.schemas import Schema
 
@@ -19,27 +19,22 @@ from app.web.schemas import Schema
 # Puts a cell's text into an object. Raises Fault.
 Put = Callable[[dict[str, Any], str], None]
 
-_WHOLE = re.compile(r"-?[0-9]{1,20}\Z")
-_NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?\Z")
-_TRUTHS = {"true": True, "false": False}
-
 
 class Columns:
     """The columns that a schema takes: each field by its name, and `<field>.<member>` of those that are maps or objects."""
 
     def __init__(self, schema: Schema) -> None:
         self._puts: dict[str, Put] = {}
-        self._maps: frozenset[str] = frozenset()
-        maps = set()
+        # What becomes of the cell of a member that only its name tells.
+        self._maps: dict[str, Callable[[str], str]] = {}
         for key, field in schema.load_fields.items():
             name = field.data_key or key
             self._puts[name] = _put(name, _reading(field))
             if isinstance(field, marshmallow.fields.Dict):
-                maps.add(name)
+                self._maps[name] = cells.Cell if isinstance(field, fields.Attributes) else _text
             elif isinstance(field, marshmallow.fields.Nested):
                 for member in _members(field):
-                    self._puts[f"{name}.{member}"] = _put_member(name, member)
-        self._maps = frozenset(maps)
+                    self._puts[f"{name}.{member}"] = _put_member(name, member, _text)
 
     @property
     def names(self) -> list[str]:
@@ -51,7 +46,7 @@ class Columns:
         if name in self._puts:
             return self._puts[name]
         field, dot, member = name.partition(".")
-        return _put_member(field, member) if dot and member and field in self._maps else None
+        return _put_member(field, member, self._maps[field]) if dot and member and field in self._maps else None
 
 
 @cache
@@ -71,12 +66,12 @@ def _put(name: str, read: Callable[[str], Any]) -> Put:
     return put
 
 
-def _put_member(field: str, member: str) -> Put:
+def _put_member(field: str, member: str, read: Callable[[str], str]) -> Put:
     def put(data: dict[str, Any], cell: str) -> None:
         there = data.setdefault(field, {})
         if not isinstance(there, dict):
             raise Fault("wrong_type", f"`{field}` has to be an object where it has columns for its members.")
-        there[member] = cell
+        there[member] = read(cell)
 
     return put
 
@@ -93,11 +88,11 @@ def _reading(field: marshmallow.fields.Field[Any]) -> Callable[[str], Any]:
     if isinstance(field, (marshmallow.fields.Nested, marshmallow.fields.Dict)):
         return _json
     if isinstance(field, marshmallow.fields.Boolean):
-        return _truth
+        return cells.truth
     if isinstance(field, marshmallow.fields.Integer):
-        return _whole
+        return cells.whole
     if isinstance(field, marshmallow.fields.Float):
-        return _number
+        return cells.number
     return _text
 
 
@@ -106,9 +101,7 @@ def _text(cell: str) -> str:
 
 
 def _list(cell: str) -> Any:
-    if cell.lstrip().startswith("["):
-        return _json(cell)
-    return [item for part in cell.split("|") if (item := part.strip())]
+    return _json(cell) if cells.is_array(cell) else cells.parts(cell)
 
 
 def _json(cell: str) -> Any:
@@ -116,22 +109,3 @@ def _json(cell: str) -> Any:
         return gate.parse(cell.encode())
     except HttpProblem as problem:
         raise Fault("malformed_json", f"This is not JSON that can be taken: {problem.data['reason']}.") from problem
-
-
-def _truth(cell: str) -> bool:
-    found = _TRUTHS.get(cell.strip().lower())
-    if found is None:
-        raise Fault("wrong_type", "This has to be true or false.")
-    return found
-
-
-def _whole(cell: str) -> int:
-    if not _WHOLE.match(cell.strip()):
-        raise Fault("wrong_type", "This has to be a whole number.")
-    return int(cell)
-
-
-def _number(cell: str) -> float:
-    if not _NUMBER.match(cell.strip()):
-        raise Fault("wrong_type", "This has to be a number.")
-    return float(cell)
