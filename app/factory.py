@@ -39,6 +39,7 @@ from app.segments import routes as segments
 from app.tokens import routes as tokens
 from app.tokens.look_up import TokenLookUp
 from app.web import api, converters, docs, edge, frame, health, metrics, problems
+from app.web.application import Application
 from app.web.paging import Cursors
 
 _MEASURE_SECONDS = 2.0
@@ -63,7 +64,7 @@ def document() -> dict[str, Any]:
 def create_app(config: Config) -> Flask:
     """One application over one database; several may live in one process, as tests do."""
     logs.configure()
-    app = Flask("app", static_folder=None)
+    app = Application("app", static_folder=None)
     database = Database(config)
     here = frame.Runtime(
         config=config,

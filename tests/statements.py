@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
+import psycopg
 from flask import Flask
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 
-from app.db.prepared import Prepared
+from app.db.wire import Statement, Wire
 
 
 @contextmanager
@@ -26,16 +28,26 @@ def noted(app: Flask, about: str = "") -> Iterator[list[tuple[str, Any]]]:
     def by_engine(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         note(statement, parameters)
 
-    def by_driver(run: Callable[..., Any]) -> Callable[..., Any]:
-        def noting(self: Prepared, db: Connection, values: Mapping[str, Any]) -> Any:
-            note(self._text, self._bound(values))
-            return run(self, db, values)
+    execute = Wire.execute
 
-        return noting
+    def by_libpq(self: Wire, statement: Statement, values: Sequence[Any]) -> Any:
+        note(statement.sql.decode(), list(values))
+        return execute(self, statement, values)
 
     event.listen(engine, "before_cursor_execute", by_engine)
     try:
-        with mock.patch.multiple(Prepared, one_or_none=by_driver(Prepared.one_or_none), all=by_driver(Prepared.all)):
+        with mock.patch.object(Wire, "execute", by_libpq):
             yield found
     finally:
         event.remove(engine, "before_cursor_execute", by_engine)
+
+
+def explained(driver: psycopg.Connection[Any], statement: str, values: Any, options: str = "FORMAT JSON") -> dict[str, Any]:
+    """The plan of a statement that was noted."""
+    # By libpq values have places, by the engine names.
+    cursor = psycopg.RawCursor(driver) if isinstance(values, list) else driver.cursor()
+    found = cursor.execute(f"EXPLAIN ({options}) {statement}", values).fetchone()
+    assert found is not None
+    read = found[0] if isinstance(found[0], list) else json.loads(found[0])
+    plan: dict[str, Any] = read[0]["Plan"]
+    return plan

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_leave
 
 from app.changes.log import Change, append_with, with_event
@@ -43,7 +43,11 @@ _FOUND = select(*COLUMNS, Customer.deleted_at.label("customer_deleted_at")).join
     _ENTRIES, table_of(Customer), Customer.id == _ENTRIES.c.customer_id
 )
 _SHOWN = (
-    select(as_json(), *(_ENTRIES.c[name] for name in ("id", "customer_id", "version", "deleted_at")), Customer.deleted_at)
+    select(
+        shown.unless_known(as_json(), cast(_ENTRIES.c.version, Text)),
+        *(_ENTRIES.c[name] for name in ("id", "customer_id", "version", "deleted_at")),
+        Customer.deleted_at,
+    )
     .join_from(_ENTRIES, table_of(Customer), Customer.id == _ENTRIES.c.customer_id)
     .where(_ENTRIES.c.id == bindparam("entry"))
 )
@@ -75,14 +79,15 @@ _RELEASE = delete(_KEYS).where(*_IS_KEY, _KEYS.c.entry_id == bindparam("entry"))
 _MOVE_KEY = update(_KEYS).where(*_IS_KEY, _KEYS.c.entry_id == bindparam("entry")).values(customer_id=bindparam("customer"))
 
 
-def show_entry_by_id(db: Connection, entry_id: UUID) -> ShownEntry | None:
-    row = _SHOWN_BY_ID.one_or_none(db, {"entry": entry_id})
+def show_entry_by_id(db: Connection, entry_id: UUID, *, known: Collection[str]) -> ShownEntry | None:
+    """`known`: the tags of which the caller has the JSON already."""
+    row = _SHOWN_BY_ID.one_or_none(db, {"entry": entry_id, "known": shown.known(known)})
     return None if row is None else ShownEntry(*row)
 
 
-def show_entry_of_customer(db: Connection, customer_id: UUID, entry_id: UUID) -> ShownEntry | None:
+def show_entry_of_customer(db: Connection, customer_id: UUID, entry_id: UUID, *, known: Collection[str]) -> ShownEntry | None:
     """As by its id, and where the tables are distributed on one node instead of all."""
-    row = _SHOWN_OF_CUSTOMER.one_or_none(db, {"customer": customer_id, "entry": entry_id})
+    row = _SHOWN_OF_CUSTOMER.one_or_none(db, {"customer": customer_id, "entry": entry_id, "known": shown.known(known)})
     return None if row is None else ShownEntry(*row)
 
 

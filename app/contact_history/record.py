@@ -55,7 +55,8 @@ class EntryRecord:
 class ShownEntry:
     """What a read of one interaction answers: its JSON, and what decides about it."""
 
-    json: str
+    # None where the caller has it already.
+    json: str | None
     id: UUID
     customer_id: UUID
     version: int

@@ -101,8 +101,8 @@ class OneEntry(MethodView):
     @blp.reads("get_contact_history_entry", scope="history:read", answer=schemas.ContactHistorySchema, refuses=(404, 410), tagged=True)
     def get(self, call: Read, entry_id: UUID) -> Answer:
         """Show an interaction"""
-        found = service.get(call.db, entry_id=entry_id)
-        return Answer(dumped=dump.written(found), tag=found.tag)
+        found = service.get(call.db, entry_id=entry_id, known=call.known)
+        return Answer(dumped=dump.written_or_known(found), tag=found.tag)
 
     @blp.writes(
         "patch_contact_history_entry",
@@ -172,8 +172,8 @@ class EntryByKey(MethodView):
     )
     def get(self, call: Read, source: str, external_id: str) -> Answer:
         """Show the interaction that an external id stands for"""
-        found = syncing.get(call.db, key=external_keys.of_path(source, external_id))
-        return Answer(dumped=dump.written(found), tag=found.tag)
+        found = syncing.get(call.db, key=external_keys.of_path(source, external_id), known=call.known)
+        return Answer(dumped=dump.written_or_known(found), tag=found.tag)
 
     @blp.writes(
         "upsert_contact_history_entry_by_external_id",

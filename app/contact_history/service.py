@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,9 +27,12 @@ def create(book: Book, *, customer_id: UUID, data: Mapping[str, Any]) -> EntryRe
     return writing.insert(book, customer_id=customer_id, values=values)
 
 
-def get(db: Connection, *, entry_id: UUID) -> ShownEntry:
-    """Raises NotFound, or Gone where it is withdrawn or its customer deleted."""
-    return there(queries.show_entry_by_id(db, entry_id))
+def get(db: Connection, *, entry_id: UUID, known: Collection[str]) -> ShownEntry:
+    """`known`: the tags of which the caller has the JSON already.
+
+    Raises NotFound, or Gone where it is withdrawn or its customer deleted.
+    """
+    return there(queries.show_entry_by_id(db, entry_id, known=known))
 
 
 def patch(book: Book, *, entry_id: UUID, data: Mapping[str, Any], restore: bool, precondition: Precondition) -> EntryRecord:

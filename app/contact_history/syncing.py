@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,13 +25,13 @@ class Synced:
     outcome: Outcome
 
 
-def get(db: Connection, *, key: ExternalKey) -> ShownEntry:
-    """Raises NotFound, or Gone where it is withdrawn or its customer deleted."""
+def get(db: Connection, *, key: ExternalKey, known: Collection[str]) -> ShownEntry:
+    """As by its id. Raises NotFound, or Gone where it is withdrawn or its customer deleted."""
     held = queries.get_holder(db, key)
     if held is None:
         raise NotFound
     # By its id alone where it was moved between the two statements.
-    return service.there(queries.show_entry_of_customer(db, *held) or queries.show_entry_by_id(db, held[1]))
+    return service.there(queries.show_entry_of_customer(db, *held, known=known) or queries.show_entry_by_id(db, held[1], known=known))
 
 
 def upsert(

@@ -33,8 +33,9 @@ class Direct:
         """Read without a lock at first, since most changes meet nobody and many turn out to be none: those write nothing at all then. That
         the row is still the same is decided by the UPDATE; where it was not, the unit is run again, and takes its turn by a lock.
         """
-        read = queries.lock_customer_by_id if self.unit.contended else queries.get_customer_by_id
-        return read(self.unit.connection, customer_id)
+        if self.unit.contended:
+            return queries.lock_customer_by_id(self.unit.connection, customer_id)
+        return queries.see_customer_by_id(self.unit, customer_id)
 
     def take_turns(self, customer_id: UUID, identify: Callable[[CustomerRecord], Sequence[Identifier]]) -> None:
         # Only a repeat locks rows as it reads them.
@@ -43,10 +44,10 @@ class Direct:
             queries.lock_identifiers(self.unit.connection, identify(seen))
 
     def find_id(self, key: ExternalKey) -> UUID | None:
-        return queries.get_customer_id_by_key(self.unit.connection, key.source, key.external_id)
+        return queries.get_customer_id_by_key(self.unit.looking, key.source, key.external_id)
 
     def is_living(self, customer_id: UUID) -> bool:
-        return queries.has_customer(self.unit.connection, customer_id)
+        return queries.has_customer(self.unit.looking, customer_id)
 
     def find_matching(self, identifiers: Sequence[Identifier]) -> Sequence[tuple[Identifier, CustomerRecord]]:
         # The lock first: what the one before us wrote is seen by the statements after it.

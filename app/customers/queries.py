@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zlib import crc32
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Text, Uuid, any_, bindparam, delete, insert, select, text, tuple_, update
+from sqlalchemy import ARRAY, ColumnElement, Connection, Text, Uuid, any_, bindparam, cast, delete, insert, select, text, tuple_, update
 
 from app.changes.log import Change, append_with, with_event
 from app.core.caller import Caller
@@ -19,7 +19,7 @@ from app.customers.record import METRICS, SHOWN, CustomerRecord, ShownCustomer
 from app.db import shown
 from app.db.base import table_of
 from app.db.prepared import Prepared
-from app.db.unit_of_work import UnitOfWork
+from app.db.unit_of_work import BESIDE, UnitOfWork
 
 # Any: column values.
 
@@ -37,8 +37,9 @@ def as_json(names: tuple[str, ...] | None = None) -> ColumnElement[str]:
     return shown.as_json(_CUSTOMERS, SHOWN if names is None else names, _OBJECTS)
 
 
+_TAG = cast(Customer.version, Text).concat(".").concat(cast(Customer.metrics_version, Text))
 _SHOWN_BY_ID = Prepared(
-    select(as_json(), *(_CUSTOMERS.c[name] for name in ("id", "version", "metrics_version", "deleted_at"))).where(
+    select(shown.unless_known(as_json(), _TAG), *(_CUSTOMERS.c[name] for name in ("id", "version", "metrics_version", "deleted_at"))).where(
         Customer.id == bindparam("key")
     )
 )
@@ -49,8 +50,9 @@ WRITTEN = tuple(column.name for column in _CUSTOMERS.c if column.name not in ("i
 
 _ROW = select(*COLUMNS).where(Customer.id == bindparam("key"))
 _BY_ID = Prepared(_ROW)
+_SEEN = Prepared(select(*BESIDE, *COLUMNS).where(Customer.id == bindparam("key")))
 _LOCKED = Prepared(_ROW.with_for_update(key_share=True))
-_EXISTS = select(Customer.id).where(Customer.id == bindparam("key"), Customer.deleted_at.is_(None))
+_EXISTS = Prepared(select(Customer.id).where(Customer.id == bindparam("key"), Customer.deleted_at.is_(None)))
 # The metrics of a new customer are the columns' defaults. Beyond 50 values psycopg parses a statement anew at each call, 0.4 ms.
 INSERTED = tuple(column.name for column in _CUSTOMERS.c if column.name not in METRICS)
 _INSERT = with_event(insert(_CUSTOMERS).values({name: bindparam(f"row_{name}", type_=_CUSTOMERS.c[name].type) for name in INSERTED}))
@@ -71,13 +73,17 @@ _ID_BY_KEY = Prepared(
     )
 )
 # One statement for any number of ids, so that it stays prepared: a VALUES list would be compiled anew for each call.
-_CLAIM = text(
-    """
-    INSERT INTO customer_keys (source, external_id, customer_id)
-    SELECT source, external_id, :customer_id FROM unnest(:sources, :external_ids) AS sent (source, external_id)
-    ON CONFLICT (source, external_id) DO NOTHING RETURNING source, external_id
-    """
-).bindparams(bindparam("sources", type_=ARRAY(Text)), bindparam("external_ids", type_=ARRAY(Text)), bindparam("customer_id", type_=Uuid))
+_CLAIM = Prepared(
+    text(
+        """
+        INSERT INTO customer_keys (source, external_id, customer_id)
+        SELECT source, external_id, :customer_id FROM unnest(:sources, :external_ids) AS sent (source, external_id)
+        ON CONFLICT (source, external_id) DO NOTHING RETURNING source, external_id
+        """
+    ).bindparams(
+        bindparam("sources", type_=ARRAY(Text)), bindparam("external_ids", type_=ARRAY(Text)), bindparam("customer_id", type_=Uuid)
+    )
+)
 
 
 _MATCHED_COLUMNS = {"email": Customer.email_key, "phone": Customer.phone}
@@ -95,14 +101,25 @@ _LOCK_IDENTIFIERS = text(
 )
 
 
-def show_customer_by_id(db: Connection, customer_id: UUID) -> ShownCustomer | None:
-    row = _SHOWN_BY_ID.one_or_none(db, {"key": customer_id})
+def show_customer_by_id(db: Connection, customer_id: UUID, *, known: Collection[str]) -> ShownCustomer | None:
+    """`known`: the tags of which the caller has the JSON already."""
+    row = _SHOWN_BY_ID.one_or_none(db, {"key": customer_id, "known": shown.known(known)})
     return None if row is None else ShownCustomer(*row)
 
 
 def get_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | None:
     row = _BY_ID.one_or_none(db, {"key": customer_id})
     return None if row is None else CustomerRecord(*row)
+
+
+def see_customer_by_id(unit: UnitOfWork, customer_id: UUID) -> CustomerRecord | None:
+    """The row as it is now; no transaction begins by that."""
+    row = _SEEN.one_or_none(unit.looking, {"key": customer_id})
+    if row is None:
+        return None
+    edition, has_standby, *columns = row
+    unit.tell(edition, has_standby)
+    return CustomerRecord(*columns)
 
 
 def lock_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | None:
@@ -113,7 +130,7 @@ def lock_customer_by_id(db: Connection, customer_id: UUID) -> CustomerRecord | N
 
 def has_customer(db: Connection, customer_id: UUID) -> bool:
     """Whether there is such a customer, not deleted."""
-    return db.execute(_EXISTS, {"key": customer_id}).one_or_none() is not None
+    return _EXISTS.one_or_none(db, {"key": customer_id}) is not None
 
 
 def insert_customer(unit: UnitOfWork, caller: Caller, change: Change, *, values: Mapping[str, Any]) -> None:
@@ -164,8 +181,8 @@ def claim_keys(db: Connection, customer_id: UUID, external_ids: Mapping[str, str
     if not external_ids:
         return set()
     sources, ids = zip(*sorted(external_ids.items()), strict=True)
-    claimed = db.execute(_CLAIM, {"customer_id": customer_id, "sources": list(sources), "external_ids": list(ids)})
-    return {(row.source, row.external_id) for row in claimed}
+    claimed = _CLAIM.all(db, {"customer_id": customer_id, "sources": list(sources), "external_ids": list(ids)})
+    return {(source, external_id) for source, external_id in claimed}
 
 
 def release_keys(db: Connection, customer_id: UUID, external_ids: Mapping[str, str]) -> None:

@@ -61,9 +61,9 @@ class CustomerRecord:
 
 @dataclass(frozen=True, slots=True)
 class ShownCustomer:
-    """What a read of one customer answers: its JSON, and what decides about it."""
+    """What a read of one customer answers: its JSON, None where the caller has it already, and what decides about it."""
 
-    json: str
+    json: str | None
     id: UUID
     version: int
     metrics_version: int

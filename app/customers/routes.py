@@ -89,8 +89,8 @@ class OneCustomer(MethodView):
     @blp.reads("get_customer", scope="customers:read", answer=schemas.CustomerSchema, refuses=(404, 410), tagged=True)
     def get(self, call: Read, customer_id: UUID) -> Answer:
         """Show a customer"""
-        found = service.get(call.db, customer_id=customer_id)
-        return Answer(dumped=dump.written(found), tag=found.tag)
+        found = service.get(call.db, customer_id=customer_id, known=call.known)
+        return Answer(dumped=dump.written_or_known(found), tag=found.tag)
 
     @blp.writes(
         "patch_customer",
@@ -173,8 +173,8 @@ class CustomerByKey(MethodView):
     @blp.reads("get_customer_by_external_id", scope="customers:read", answer=schemas.CustomerSchema, refuses=(404, 410), tagged=True)
     def get(self, call: Read, source: str, external_id: str) -> Answer:
         """Show the customer that an external id stands for"""
-        found = syncing.get(call.db, key=external_keys.of_path(source, external_id))
-        return Answer(dumped=dump.written(found), tag=found.tag)
+        found = syncing.get(call.db, key=external_keys.of_path(source, external_id), known=call.known)
+        return Answer(dumped=dump.written_or_known(found), tag=found.tag)
 
     @blp.writes(
         "upsert_customer_by_external_id",

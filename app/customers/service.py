@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,9 +27,9 @@ def create(book: Book, *, data: Mapping[str, Any], match: Sequence[str] = ()) ->
     return writing.create(book, data)
 
 
-def get(db: Connection, *, customer_id: UUID) -> ShownCustomer:
-    """Raises NotFound, or Gone where it is deleted."""
-    found = queries.show_customer_by_id(db, customer_id)
+def get(db: Connection, *, customer_id: UUID, known: Collection[str]) -> ShownCustomer:
+    """`known`: the tags of which the caller has the JSON already. Raises NotFound, or Gone where it is deleted."""
+    found = queries.show_customer_by_id(db, customer_id, known=known)
     if found is None:
         raise NotFound
     if found.deleted_at is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +26,12 @@ class Synced:
     is_stale: bool = False
 
 
-def get(db: Connection, *, key: ExternalKey) -> ShownCustomer:
-    """Raises NotFound, or Gone where it is deleted."""
+def get(db: Connection, *, key: ExternalKey, known: Collection[str]) -> ShownCustomer:
+    """As by its id. Raises NotFound, or Gone where it is deleted."""
     customer_id = queries.get_customer_id_by_key(db, key.source, key.external_id)
     if customer_id is None:
         raise NotFound
-    return service.get(db, customer_id=customer_id)
+    return service.get(db, customer_id=customer_id, known=known)
 
 
 def upsert(

@@ -5,7 +5,6 @@ Reads run in autocommit, one round trip each; writes open their transaction them
 
 from __future__ import annotations
 
-import select
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -20,10 +19,11 @@ from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from app.config import Config
+from app.db import leases
 from app.db.columns import to_json
 from app.db.deadline import DeadlineWatch
-
-_NEVER = float("inf")
+from app.db.leases import Lease, Leases
+from app.db.wire import Wire
 
 _FETCH_ROWS = 500
 _FETCH_SECONDS = 65.0
@@ -34,15 +34,6 @@ _BEGIN_SNAPSHOT = (
 )
 
 
-class _Lease(threading.local):
-    """Until when the running thread may wait for a connection, on the monotonic clock."""
-
-    until = _NEVER
-
-
-_lease = _Lease()
-
-
 class Database:
     """The pool of one process and the watch over it."""
 
@@ -51,32 +42,23 @@ class Database:
             raise ValueError("the embedded server has to be started before the engine is made")
         self.engine = make_engine(config)
         self._watch = DeadlineWatch()
+        self._leases = Leases(self.engine, self._watch)
 
-    @contextmanager
-    def lease(self, until: float) -> Iterator[Connection]:
+    def lease(self, until: float) -> Lease:
         """A connection in autocommit, for the time up to `until` (monotonic clock); past it the wait fails as a lost connection does."""
-        _lease.until = until
-        try:
-            leased = self.engine.connect()
-        finally:
-            _lease.until = _NEVER
-        with leased as connection:
-            driver = driver_connection(connection)
-            self._watch.enter(driver, until)
-            try:
-                yield connection
-            finally:
-                self._watch.leave(driver)
+        return Lease(self._leases, until)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A connection in autocommit for as long as it is wanted, such as for a lock of its session; given up on any error."""
-        with self.engine.connect() as connection:
-            try:
-                yield Session(connection, self._watch)
-            except BaseException:
-                connection.invalidate()
-                raise
+        connection = self._leases.take()
+        try:
+            yield Session(connection, self._watch)
+        except BaseException:
+            connection.invalidate()
+            connection.close()
+            raise
+        self._leases.give(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -86,9 +68,11 @@ class Database:
             opened = Snapshot(session.connection, self._watch)
             opened.run(_BEGIN_SNAPSHOT)
             yield opened
-            opened.run("ROLLBACK")
+            with opened.watched():
+                wire_of(opened.connection).command(b"ROLLBACK")
 
     def close(self) -> None:
+        self._leases.clear()
         self.engine.dispose()
 
 
@@ -139,6 +123,13 @@ def driver_connection(connection: Connection) -> psycopg.Connection[Any]:  # Any
     return driver
 
 
+def wire_of(connection: Connection) -> Wire:
+    """The same by libpq itself."""
+    found = connection.info["wire"]
+    assert isinstance(found, Wire)
+    return found
+
+
 def make_engine(config: Config) -> Engine:
     """An engine whose every connection has our time-outs and speaks UTC and our JSON."""
     engine = create_engine(
@@ -157,7 +148,7 @@ def make_engine(config: Config) -> Engine:
         json_deserializer=orjson.loads,
     )
     event.listen(engine, "do_connect", _connect_within(config.connect_timeout))
-    event.listen(engine, "connect", _collect_notices)
+    event.listen(engine, "connect", _equip)
     event.listen(engine, "checkout", _refuse_dead)
     return engine
 
@@ -210,7 +201,7 @@ def _connect_within(seconds: float) -> Callable[..., DBAPIConnection]:
 
         threading.Thread(target=run, name="database-connect", daemon=True).start()
         try:
-            return made.result(max(0.0, min(seconds, _lease.until - time.monotonic())))
+            return made.result(max(0.0, min(seconds, leases.patience.until - time.monotonic())))
         except TimeoutError as error:
             if not made.cancel():
                 return made.result()
@@ -219,9 +210,9 @@ def _connect_within(seconds: float) -> Callable[..., DBAPIConnection]:
     return connect
 
 
-def _collect_notices(connection: psycopg.Connection[object], record: Any) -> None:  # Any: the pool's record is untyped
+def _equip(connection: psycopg.Connection[object], record: Any) -> None:  # Any: the pool's record is untyped
     warnings: list[str] = []
-    record.info["warnings"] = warnings
+    record.info.update(warnings=warnings, wire=Wire(connection), driver=connection, poll=leases.poll_of(connection))
 
     def keep(diagnostic: psycopg.errors.Diagnostic) -> None:
         if diagnostic.severity_nonlocalized == "WARNING":
@@ -230,16 +221,6 @@ def _collect_notices(connection: psycopg.Connection[object], record: Any) -> Non
     connection.add_notice_handler(keep)
 
 
-def _refuse_dead(connection: psycopg.Connection[object], record: object, proxy: object) -> None:
-    """Finds connections that died while idle by asking the kernel (2 us), where a ping would be a round trip for every request."""
-    if connection.closed:
+def _refuse_dead(connection: psycopg.Connection[object], record: Any, proxy: object) -> None:  # Any: the pool's record is untyped
+    if not leases.is_driver_alive(connection, record.info["poll"]):
         raise exc.InvalidatePoolError
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN | select.POLLERR | select.POLLHUP)
-    # Something came unasked: the end of the stream, or only a changed parameter. A server that ends a session says so first, and
-    # the end stands behind its words.
-    while poll.poll(0):
-        try:
-            connection.pgconn.consume_input()
-        except psycopg.Error as error:
-            raise exc.InvalidatePoolError from error

@@ -9,6 +9,7 @@ from app.core.errors import KehuError, QueryTooDear, Unavailable
 
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK_DETECTED = "40P01"
+_FORGOTTEN_STATEMENT = "26000"
 _QUERY_CANCELED = "57014"
 _LOCK_NOT_AVAILABLE = "55P03"
 _READ_ONLY = "25006"
@@ -35,8 +36,8 @@ def is_lock_timeout(error: BaseException) -> bool:
 
 
 def is_repeatable(error: BaseException) -> bool:
-    """Whether the transaction lost against another one and may simply be run again."""
-    return sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED)
+    """Whether the transaction lost against another one, or a statement that was prepared is so no more: it may simply be run again."""
+    return sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED, _FORGOTTEN_STATEMENT)
 
 
 def is_of_statement(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import ColumnElement, DateTime, Table, Text, literal_column
+from sqlalchemy import ARRAY, ColumnElement, DateTime, Table, Text, any_, bindparam, case, cast, literal_column, null
 from sqlalchemy.sql.type_api import TypeEngine
 
 from app.db.columns import Exact
@@ -25,6 +25,17 @@ def as_json(table: Table, members: Members, objects: Objects = _NO_OBJECTS) -> C
     column of its name or one of `objects`."""
     # As text, since SQLAlchemy has no word for a subquery that only reads the row around it. Names are our own, and never a caller's.
     return literal_column(f"{_row(table, members, objects)}::text", Text())
+
+
+def unless_known(json: ColumnElement[str], tag: ColumnElement[str]) -> ColumnElement[str | None]:
+    """`json`, and NULL, which saves the making of it, where `tag` is one of those that the value of `known` holds, see `known`."""
+    held = cast(bindparam("known", type_=Text), ARRAY(Text))
+    return case((tag == any_(held), null()), else_=json)
+
+
+def known(tags: Iterable[str]) -> str:
+    """The value of `known`: the insides of ETags, in which nothing has to be escaped."""
+    return "{" + ",".join(tags) + "}"
 
 
 def _row(table: Table, members: Members, objects: Objects) -> str:

@@ -9,20 +9,19 @@ again with a new xid.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, exc
+from sqlalchemy import Boolean, Connection, Uuid, literal_column
 
 from app.core.errors import Outrun, Unavailable
 from app.db import failures
-from app.db.engines import Database, driver_connection
+from app.db.engines import Database, driver_connection, wire_of
 
 T = TypeVar("T")
 
@@ -33,34 +32,104 @@ _OUTRUN_REPEATS = 50
 
 # The id comes with the BEGIN, in one round trip, and the time is the database's, so that hosts need not agree on theirs. With them comes
 # the one thing that most writes have to know of what others may have changed: which edition of the attributes' definitions there is.
-_BEGIN = "BEGIN; SELECT pg_current_xact_id()::text, now(), (SELECT edition FROM attribute_edition)"
+_BEGIN = b"BEGIN; SELECT pg_current_xact_id()::text, now(), (SELECT edition FROM attribute_edition)"
 
-_COMMIT = "COMMIT"
+_COMMIT = b"COMMIT"
 # PostgreSQL waits for a synchronous standby only where the transaction itself wrote something (RecordTransactionCommit in xact.c). A
 # replay, or a change to what is stored already, answers for an earlier write, whose own wait may have been given up: it has to wait as
 # well, and so writes an empty message, 100 bytes of WAL. Where there is no such standby this costs nothing.
 _COMMIT_UNWRITTEN = (
-    "SELECT CASE WHEN current_setting('synchronous_standby_names') <> '' THEN pg_logical_emit_message(true, 'kehu', '') END; COMMIT"
+    b"SELECT CASE WHEN current_setting('synchronous_standby_names') <> '' THEN pg_logical_emit_message(true, 'kehu', '') END; COMMIT"
 )
 
 
-@dataclass(slots=True)
-class UnitOfWork:
-    """An open transaction. Services write through it and never commit."""
+# What a unit has to know beside the rows that it reads, as columns of any SELECT: they come with the first row, where a statement of
+# their own would cost every write a round trip.
+BESIDE = (
+    literal_column("(SELECT edition FROM attribute_edition)", Uuid()).label("edition"),
+    literal_column("current_setting('synchronous_standby_names') <> ''", Boolean()).label("has_standby"),
+)
 
-    connection: Connection
-    # The transaction's id, an xid8; written on every versioned row.
+
+class UnitOfWork:
+    """A transaction, open from the first thing on that needs one. Services write through it and never commit.
+
+    What only looks needs none: each statement sees what is committed, inside as outside. So a write that finds everything as it is to be
+    has begun nothing, and one that does write has a transaction, and an id of it, for as short a time as can be.
+    """
+
+    def __init__(self, connection: Connection, *, contended: bool = False) -> None:
+        # Outside of the transaction where there is none yet: for statements that neither write nor lock.
+        self.looking = connection
+        # Whether this is a repeat, since somebody else wrote what we were about to write: take turns by locks now.
+        self.contended = contended
+        # `(epoch, xid, id)` of the last event appended, None where nothing was written.
+        self.position: tuple[int, int, int] | None = None
+        # What is to be begun once all of this is committed, and only then.
+        self.afterwards: list[Callable[[], object]] = []
+        self._begun: _Begun | None = None
+        self._edition: UUID | None = None
+        self._was_told = False
+        self._may_have_standby = True
+
+    @property
+    def connection(self) -> Connection:
+        """Inside the transaction."""
+        self._begin()
+        return self.looking
+
+    @property
+    def xid(self) -> int:
+        """The transaction's id, an xid8; written on every versioned row."""
+        return self._begin().xid
+
+    @property
+    def now(self) -> datetime:
+        """When the transaction began, by the database's clock, UTC."""
+        return self._begin().now
+
+    @property
+    def edition(self) -> UUID | None:
+        """Of the definitions of attributes, see `app.attributes.held`; None where there never was one."""
+        return self._edition if self._was_told else self._begin().edition
+
+    def tell(self, edition: UUID | None, has_standby: bool) -> None:
+        """What a statement that looked has said of `BESIDE`."""
+        if not self._was_told:
+            self._edition, self._may_have_standby, self._was_told = edition, has_standby, True
+
+    def _begin(self) -> _Begun:
+        if self._begun is None:
+            ((xid, now, edition),) = wire_of(self.looking).answer(_BEGIN)
+            self._begun = _Begun(int(xid), now, edition)
+        return self._begun
+
+    def end(self) -> None:
+        """Commit. Raises Unavailable where the commit is not confirmed."""
+        if self._begun is not None:
+            self._commit(_COMMIT_UNWRITTEN if self.position is None else _COMMIT)
+        elif self._may_have_standby:
+            self._begin()
+            self._commit(_COMMIT_UNWRITTEN)
+
+    def _commit(self, statement: bytes) -> None:
+        warnings: list[str] = self.looking.info["warnings"]
+        warnings.clear()
+        done = wire_of(self.looking).command(statement).command_status
+        # What failed and was passed over by us is rolled back by a COMMIT, without an error.
+        if done != b"COMMIT":
+            raise RuntimeError(f"the transaction ended by {done!r}")
+        # A synchronous standby's confirmation was given up: the write is only on the machine that may be about to die, so it is not
+        # acknowledged (SyncRepWaitForLSN in PostgreSQL's syncrep.c warns and goes on).
+        if warnings:
+            raise Unavailable("commit_unconfirmed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
     xid: int
-    # When the transaction began, by the database's clock, UTC.
     now: datetime
-    # Of the definitions of attributes, see `app.attributes.held`; None where there never was one.
-    edition: UUID | None = None
-    # Whether this is a repeat, since somebody else wrote what we were about to write: take turns by locks now.
-    contended: bool = False
-    # `(epoch, xid, id)` of the last event appended, None where nothing was written.
-    position: tuple[int, int, int] | None = None
-    # What is to be begun once all of this is committed, and only then.
-    afterwards: list[Callable[[], object]] = field(default_factory=list)
+    edition: UUID | None
 
 
 def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
@@ -74,8 +143,8 @@ def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
     conflicts = 0
     while True:
         try:
-            with database.lease(until) as connection, _transaction(connection, contended=losses > 0) as unit:
-                done = work(unit)
+            with database.lease(until) as connection:
+                done, unit = _run_once(connection, work, contended=losses > 0)
             for begin in unit.afterwards:
                 begin()
             return done
@@ -89,52 +158,23 @@ def run(database: Database, until: float, work: Callable[[UnitOfWork], T]) -> T:
                 raise
 
 
-@contextmanager
-def _transaction(connection: Connection, *, contended: bool) -> Iterator[UnitOfWork]:
-    driver = driver_connection(connection)
+def _run_once(connection: Connection, work: Callable[[UnitOfWork], T], *, contended: bool) -> tuple[T, UnitOfWork]:
+    unit = UnitOfWork(connection, contended=contended)
     try:
-        xid, now, edition = _begin(driver)
-        unit = UnitOfWork(connection=connection, xid=xid, now=now, edition=edition, contended=contended)
-        yield unit
-        _commit(connection, driver, _COMMIT_UNWRITTEN if unit.position is None else _COMMIT)
+        done = work(unit)
+        unit.end()
     except BaseException:
-        _roll_back(connection, driver)
+        _roll_back(connection)
         raise
+    return done, unit
 
 
-def _begin(driver: psycopg.Connection[tuple[str, datetime, UUID | None]]) -> tuple[int, datetime, UUID | None]:
-    with driver.cursor() as cursor:
-        cursor.execute(_BEGIN)
-        cursor.nextset()
-        row = cursor.fetchone()
-    if row is None:
-        raise Unavailable
-    return int(row[0]), row[1], row[2]
-
-
-def _commit(connection: Connection, driver: psycopg.Connection[object], statement: str) -> None:
-    warnings: list[str] = connection.info["warnings"]
-    warnings.clear()
-    with driver.cursor() as cursor:
-        cursor.execute(statement)
-        while cursor.nextset():
-            pass
-        done = cursor.statusmessage
-    # What failed and was passed over by us is rolled back by a COMMIT, without an error.
-    if done != "COMMIT":
-        raise RuntimeError(f"the transaction ended by {done}")
-    # A synchronous standby's confirmation was given up: the write is only on the machine that may be about to die, so it is not
-    # acknowledged (SyncRepWaitForLSN in PostgreSQL's syncrep.c warns and goes on).
-    if warnings:
-        raise Unavailable("commit_unconfirmed")
-
-
-def _roll_back(connection: Connection, driver: psycopg.Connection[object]) -> None:
+def _roll_back(connection: Connection) -> None:
+    driver = driver_connection(connection)
     if connection.invalidated or (not driver.closed and driver.info.transaction_status == TransactionStatus.IDLE):
         return
     try:
-        # Through SQLAlchemy, which gives up a dead connection and all others of its age, since they probably died of the same.
-        connection.exec_driver_sql("ROLLBACK")
-    except exc.DBAPIError:
-        # The server rolls back what it cannot hear of any more; the pool must not hand this connection out again.
+        wire_of(connection).command(b"ROLLBACK")
+    except psycopg.Error:
+        # The server rolls back what it cannot hear of any more; the connection must not be handed out again.
         connection.invalidate()

@@ -14,6 +14,7 @@ from app.core.idempotency import Key, StoredAnswer
 from app.db import failures
 from app.db.base import table_of
 from app.db.engines import Database
+from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 from app.idempotency.models import IdempotencyKey
 
@@ -27,9 +28,16 @@ _log = logs.get(__name__)
 
 _KEYS = table_of(IdempotencyKey)
 _IS_THIS = (_KEYS.c.token_id == bindparam("of_token")) & (_KEYS.c.key == bindparam("of_key"))
-_CLAIM = postgresql.insert(_KEYS).on_conflict_do_nothing(index_elements=["token_id", "key"]).returning(_KEYS.c.created_at)
+_CLAIMED = ("token_id", "key", "fingerprint", "created_at")
+_CLAIM = Prepared(
+    postgresql.insert(_KEYS)
+    .values({name: bindparam(name, type_=_KEYS.c[name].type) for name in _CLAIMED})
+    .on_conflict_do_nothing(index_elements=["token_id", "key"])
+)
 _READ = select(_KEYS.c.fingerprint, _KEYS.c.created_at, _KEYS.c.answer, _KEYS.c.secret_id).where(_IS_THIS)
-_KEEP = update(_KEYS).where(_IS_THIS)
+_KEEP = Prepared(
+    update(_KEYS).where(_IS_THIS).values({name: bindparam(name, type_=_KEYS.c[name].type) for name in ("answer", "secret_id")})
+)
 _DROP = delete(_KEYS).where(_IS_THIS)
 _OLD = (
     select(_KEYS.c.token_id, _KEYS.c.key)
@@ -58,19 +66,17 @@ class KeyStore:
         """
         row = {"token_id": key.token_id, "key": key.text, "fingerprint": key.fingerprint, "created_at": unit.now}
         try:
-            claimed = unit.connection.execute(_CLAIM, row).one_or_none()
+            claimed = _CLAIM.run(unit.connection, row)
         except failures.DATABASE_ERRORS as error:
             if failures.is_lock_timeout(error):
                 raise Conflict("idempotency_in_progress", retry_after=1) from error
             raise
-        if claimed is not None:
-            return None
-        return self._stored(unit, key)
+        return None if claimed else self._stored(unit, key)
 
     def keep(self, unit: UnitOfWork, key: Key, answer: StoredAnswer) -> None:
         """Complete the claimed row by the answer."""
         values = {"answer": answer.content, "secret_id": answer.secret_id, "of_token": key.token_id, "of_key": key.text}
-        unit.connection.execute(_KEEP, values)
+        _KEEP.run(unit.connection, values)
 
     def tidy(self, until: float) -> None:
         """To be called after each keyed write: now and then takes away keys older than a day. Never fails the caller."""

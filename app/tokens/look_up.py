@@ -33,6 +33,7 @@ _log = logs.get(__name__)
 class _Known:
     """What a secret opens, and up to when; None: for ever."""
 
+    token_id: UUID
     name: str
     scopes: frozenset[str]
     expires_at: datetime | None
@@ -42,32 +43,38 @@ class _Known:
         return self.expires_at is None or self.expires_at > datetime.now(UTC)
 
 
+# Nothing is known of a text, not even that it opens nothing.
+_UNHEARD: Any = object()
+
+
 class TokenLookUp:
     """The look-up of one process. What a text opens, and that it opens nothing, is remembered for three seconds.
 
-    By id and secret and not by id alone, since after a rotation the new secret has to open at once.
+    By the whole text and not by id alone, since after a rotation the new secret has to open at once.
     """
 
     def __init__(self, database: Database, config: Config) -> None:
         self._database = database
         self._deadline = config.request_deadline
-        self._cache: TTLCache[tuple[UUID, bytes], _Known | None] = TTLCache(_CACHE_SIZE, _TTL_SECONDS)
+        self._cache: TTLCache[bytes, _Known | None] = TTLCache(_CACHE_SIZE, _TTL_SECONDS)
         self._lock = threading.Lock()
 
     def __call__(self, text: str, request_id: str) -> Caller | None:
         """The caller, None where `text` opens nothing; whether it is malformed, unknown, wrong or expired is not told apart."""
-        token = secrets.read(text)
-        if token is None:
-            return None
-        known = self._known(token.token_id, secrets.digest(token.secret))
+        # Not by the text itself: no secret stays in the memory of the process.
+        key = secrets.digest(text)
+        with self._lock:
+            known = self._cache.get(key, _UNHEARD)
+        if known is _UNHEARD:
+            token = secrets.read(text)
+            if token is None:
+                return None
+            known = self._look_up(key, token.token_id, secrets.digest(token.secret))
         if known is None or not known.holds:
             return None
-        return Caller(token_id=token.token_id, name=known.name, scopes=known.scopes, request_id=request_id)
+        return Caller(token_id=known.token_id, name=known.name, scopes=known.scopes, request_id=request_id)
 
-    def _known(self, token_id: UUID, given: bytes) -> _Known | None:
-        with self._lock:
-            if (token_id, given) in self._cache:
-                return self._cache[token_id, given]
+    def _look_up(self, key: bytes, token_id: UUID, given: bytes) -> _Known | None:
         began = time.monotonic()
         with self._database.lease(began + self._deadline) as connection:
             known = _opened(queries.get_token_by_id(connection, token_id), given)
@@ -75,7 +82,7 @@ class TokenLookUp:
                 _touch(connection, token_id)
         if time.monotonic() - began < _LOOK_UP_SECONDS:
             with self._lock:
-                self._cache[token_id, given] = known
+                self._cache[key] = known
         return known
 
 
@@ -89,7 +96,7 @@ def _opened(row: Row[Any] | None, given: bytes) -> _Known | None:  # Any: the co
         if until is None or not hmac.compare_digest(row.previous_secret_hash, given):
             return None
         expires_at = until if expires_at is None else min(until, expires_at)
-    return _Known(name=row.name, scopes=frozenset(row.scopes), expires_at=expires_at)
+    return _Known(token_id=row.id, name=row.name, scopes=frozenset(row.scopes), expires_at=expires_at)
 
 
 def _touch(connection: Connection, token_id: UUID) -> None:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import flask_smorest
-from flask import Flask, Response, request
+from flask import Flask, Response
 
 from app.db import failures, unit_of_work
 from app.db.unit_of_work import UnitOfWork
@@ -58,6 +58,7 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
         With a `body` it is a question that is too long for an address.
         Where the view has nothing yet and the query has `wait`, it is asked again for so many seconds, without a connection in between.
         """
+        scopes = (*(() if scope is None else (scope,)), *needs)
         operation = Operation(
             operation_id,
             scope,
@@ -76,25 +77,26 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def run(resource: Any, **arguments: Any) -> Response:
-                caller = frame.admit(scope, *needs)
+                asked, here = frame.running(), frame.runtime()
+                caller = frame.admit(asked, here, scopes)
                 if body_schema is not None:
-                    bounds = frame.runtime().bounds(body_max_bytes)
-                    arguments["body"] = load_body(body_schema, gate.read_object(request, bounds, numbers=body_schema.numbers))
-                parameters = load_query(query_schema, gate.read_query(request))
+                    bounds = here.bounds(body_max_bytes)
+                    arguments["body"] = load_body(body_schema, gate.read_object(asked, bounds, numbers=body_schema.numbers))
+                parameters = load_query(query_schema, gate.read_query(asked))
                 if query is not None:
                     arguments["query"] = parameters
-                database = frame.runtime().database
+                known = etags.known(asked)
 
                 def ask() -> Any:
-                    with database.lease(frame.deadline()) as connection:
-                        return view(resource, Read(connection, caller), **arguments)
+                    with here.database.lease(frame.deadline(asked, here)) as connection:
+                        return view(resource, Read(connection, caller, known), **arguments)
 
                 try:
-                    result = waiting.ask_until_there(ask, seconds=parameters.get("wait", 0), places=frame.runtime().waiters)
+                    result = waiting.ask_until_there(ask, seconds=parameters.get("wait", 0), places=here.waiters)
                 except failures.DATABASE_ERRORS as error:
                     frame.raise_meaning(error, narrowable=operation.is_narrowable)
-                if result.tag is not None and etags.is_fresh(request, result.tag):
-                    return frame.finish(Response(status=HTTPStatus.NOT_MODIFIED), result)
+                if result.tag is not None and etags.is_fresh(known, result.tag):
+                    return frame.not_modified(result)
                 return frame.respond(result, HTTPStatus.OK, answer)
 
             return described(self, run, operation)  # type: ignore[return-value]  # the same view to its callers, wrapped
@@ -144,18 +146,18 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def run(resource: Any, **arguments: Any) -> Response:
-                caller = frame.admit(scope)
-                here = frame.runtime()
+                asked, here = frame.running(), frame.runtime()
+                caller = frame.admit(asked, here, (scope,))
                 numbers = body_schema.numbers if body_schema is not None else "float"
                 bounds = here.bounds(body_max_bytes)
-                sent = gate.read_body(request, bounds, taken=body_schema is not None, required=body_required, numbers=numbers)
+                sent = gate.read_body(asked, bounds, taken=body_schema is not None, required=body_required, numbers=numbers)
                 if body_schema is not None:
                     arguments["body"] = load_body(body_schema, sent or {})
-                parameters = load_query(query_schema, gate.read_query(request))
+                parameters = load_query(query_schema, gate.read_query(asked))
                 if query is not None:
                     arguments["query"] = parameters
-                demanded = etags.precondition(request, required=versioned and here.config.require_if_match)
-                key = idempotency.key_of(request, caller, sent)
+                demanded = etags.precondition(asked, required=versioned and here.config.require_if_match)
+                key = idempotency.key_of(asked, caller, sent)
 
                 def work(unit: UnitOfWork) -> Response:
                     stored = here.keys.claim(unit, key) if key is not None else None
@@ -171,11 +173,11 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
                     return response
 
                 try:
-                    done = unit_of_work.run(here.database, frame.deadline(), work)
+                    done = unit_of_work.run(here.database, frame.deadline(asked, here), work)
                 except failures.DATABASE_ERRORS as error:
                     frame.raise_meaning(error, narrowable=False)
                 if key is not None:
-                    here.keys.tidy(frame.deadline())
+                    here.keys.tidy(frame.deadline(asked, here))
                 return done
 
             return described(self, run, operation)  # type: ignore[return-value]  # the same view to its callers, wrapped

@@ -16,8 +16,8 @@ TokenLookUp = Callable[[str, str], Caller | None]
 
 def caller_of(request: Request, look_up: TokenLookUp) -> Caller:
     """The caller whose bearer token (RFC 6750, in the header only) the request carries. Raises Unauthenticated."""
-    about = context.current()
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    about = context.of_request(request)
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     caller = look_up(token.strip(), about.request_id) if scheme.lower() == "bearer" else None
     if caller is None:
         raise Unauthenticated

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from random import getrandbits
 from typing import Any
 
-from flask import has_request_context, request
+from flask import Request, has_request_context, request
 
 ENVIRON_KEY = "kehu.request"
 
@@ -35,22 +35,32 @@ class RequestContext:
 def of_environ(environ: Mapping[str, Any]) -> RequestContext:  # Any: a WSGI environment holds what it likes
     """The context that the headers ask for; an id that is no id is replaced, since it goes into logs and headers."""
     given = environ.get("HTTP_X_REQUEST_ID", "")
-    trace = _TRACEPARENT.match(environ.get("HTTP_TRACEPARENT", ""))
+    traced = environ.get("HTTP_TRACEPARENT")
+    trace = _TRACEPARENT.match(traced) if traced is not None else None
     return RequestContext(
-        request_id=given if _REQUEST_ID.match(given) else uuid.uuid4().hex,
+        request_id=given if _REQUEST_ID.match(given) else _new_id(),
         trace_id=trace.group(1) if trace else None,
     )
 
 
-def current() -> RequestContext:
-    """The context of the running request."""
-    context = request.environ.get(ENVIRON_KEY)
+def _new_id() -> str:
+    # Told apart from others, and no secret.
+    return f"{getrandbits(128):032x}"
+
+
+def of_request(asked: Request) -> RequestContext:
+    context = asked.environ.get(ENVIRON_KEY)
     if context is None:
         # Without the middleware: Flask's own test client on a bare app.
-        context = request.environ[ENVIRON_KEY] = of_environ(request.environ)
+        context = asked.environ[ENVIRON_KEY] = of_environ(asked.environ)
     assert isinstance(context, RequestContext)
     return context
 
 
+def current() -> RequestContext:
+    """The context of the running request."""
+    return of_request(request)
+
+
 def current_request_id() -> str:
-    return current().request_id if has_request_context() else uuid.uuid4().hex
+    return current().request_id if has_request_context() else _new_id()

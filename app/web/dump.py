@@ -31,9 +31,21 @@ class Written(Protocol):
     def json(self) -> str: ...
 
 
+class WrittenOrKnown(Protocol):
+    """A row that the database wrote as JSON where the caller does not have it, see `app.db.shown.unless_known`."""
+
+    @property
+    def json(self) -> str | None: ...
+
+
 def written(row: Written) -> orjson.Fragment:
     """What the database wrote, as it is."""
     return orjson.Fragment(row.json)
+
+
+def written_or_known(row: WrittenOrKnown) -> orjson.Fragment | None:
+    """The same, and None of what the caller has already: he is told that it is, and nothing else."""
+    return None if row.json is None else orjson.Fragment(row.json)
 
 
 def to_bytes(value: Any) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -27,12 +27,12 @@ def install(app: Flask) -> None:
     """Let the access log know which address a request was for: its template, since the address itself may be an e-mail; and answer
     OPTIONS."""
 
-    def note_route() -> None:
-        if request.url_rule is not None:
-            context.current().route = request.url_rule.rule
-
-    def answer_options() -> Response | None:
-        if request.method != "OPTIONS" or request.url_rule is None:
+    def note_route() -> Response | None:
+        rule = request.url_rule
+        if rule is None:
+            return None
+        context.current().route = rule.rule
+        if request.method != "OPTIONS":
             return None
         # Flask's own answer would be an empty page of HTML, and name the methods in the order of a set.
         response = Response(status=HTTPStatus.NO_CONTENT, headers={"Allow": ", ".join(sorted(app.make_default_options_response().allow))})
@@ -40,7 +40,6 @@ def install(app: Flask) -> None:
         return response
 
     app.before_request(note_route)
-    app.before_request(answer_options)
 
 
 class Admission:
@@ -54,25 +53,36 @@ class Admission:
     """
 
     def __init__(self, *, limit: int, wait: float) -> None:
-        self._places = threading.Semaphore(limit)
+        # As many as there are places. A queue, since its waiting is not written in Python as a semaphore's is: where the process is busy
+        # every request waits here.
+        self._places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(limit):
+            self._places.put(None)
         self._wait = wait
         self._full = False
 
     def enter(self, *, waited: float = 0.0) -> bool:
         """Whether there is a place; whoever got one has to `leave`. `waited`: for how many seconds already."""
-        if self._places.acquire(blocking=False):
+        if self._takes(timeout=0):
             return True
         left = self._wait - waited
         if self._full or left <= 0:
             return False
-        if self._places.acquire(timeout=left):
+        if self._takes(timeout=left):
             return True
         self._full = True
         return False
 
     def leave(self) -> None:
         self._full = False
-        self._places.release()
+        self._places.put(None)
+
+    def _takes(self, *, timeout: float) -> bool:
+        try:
+            self._places.get(block=timeout > 0, timeout=timeout)
+        except Empty:
+            return False
+        return True
 
 
 class Edge:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn, Protocol
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Request, current_app, request
 from sqlalchemy import Connection
 
 from app.config import Config
@@ -20,6 +20,7 @@ from app.db.unit_of_work import UnitOfWork
 from app.rules.catalogue import Catalogue
 from app.web import auth, context, dump, gate, idempotency, problems
 from app.web.answers import Answer
+from app.web.application import Plain
 from app.web.paging import Cursors
 from app.web.schemas import Schema
 
@@ -63,6 +64,8 @@ class Read:
 
     db: Connection
     caller: Caller
+    # The insides of the ETags that the caller has answers of.
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -83,36 +86,43 @@ def install(app: Flask, here: Runtime) -> None:
     app.extensions["kehu"] = here
 
 
-def admit(scope: str | None, *more: str) -> Caller:
-    caller = auth.caller_of(request, runtime().look_up)
-    for needed in (scope, *more):
-        if needed is not None:
-            caller.need(needed)
-    gate.check_accept(request)
+def running() -> Request:
+    """The running request itself: each look through Flask's stand-in for it costs a microsecond."""
+    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # what Flask types as a request is a LocalProxy
+
+
+def admit(asked: Request, here: Runtime, scopes: Iterable[str]) -> Caller:
+    """Who asks, with all `scopes`. Raises Unauthenticated, Forbidden, and 406."""
+    caller = auth.caller_of(asked, here.look_up)
+    for needed in scopes:
+        caller.need(needed)
+    gate.check_accept(asked)
     return caller
 
 
-def respond(result: Answer, status: HTTPStatus, answer: type[Schema] | None) -> Response:
-    payload = b"" if answer is None else dump.to_bytes(dump.compiled(answer)(result.value) if result.dumped is None else result.dumped)
-    response = Response(payload, status=result.status or status, mimetype=gate.JSON if answer is not None else None)
+def respond(result: Answer, status: HTTPStatus, answer: type[Schema] | None) -> Plain:
     if answer is None:
-        del response.headers["Content-Type"]
-    return finish(response, result)
+        return Plain(b"", result.status or status, _headers(result))
+    payload = dump.to_bytes(dump.compiled(answer)(result.value) if result.dumped is None else result.dumped)
+    return Plain(payload, result.status or status, _headers(result), mimetype=gate.JSON)
 
 
-def finish(response: Response, result: Answer) -> Response:
-    response.headers.update(result.headers)
-    if result.tag is not None:
-        response.headers["ETag"] = f'"{result.tag}"'
+def not_modified(result: Answer) -> Plain:
+    return Plain(b"", HTTPStatus.NOT_MODIFIED, _headers(result))
+
+
+def _headers(result: Answer) -> dict[str, str]:
     # Personal data: kept by nobody in between, and shown again only after asking whether it is still true.
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
+    headers = {**result.headers, "Cache-Control": "private, no-cache"}
+    if result.tag is not None:
+        headers["ETag"] = f'"{result.tag}"'
+    return headers
 
 
-def deadline() -> float:
-    """When the running request has to be done with the database, on the monotonic clock; what it waited for its caller not counted."""
-    about = context.current()
-    return about.started + about.waited + runtime().config.request_deadline
+def deadline(asked: Request, here: Runtime) -> float:
+    """When a request has to be done with the database, on the monotonic clock; what it waited for its caller not counted."""
+    about = context.of_request(asked)
+    return about.started + about.waited + here.config.request_deadline
 
 
 def raise_meaning(error: Exception, *, narrowable: bool) -> NoReturn:

@@ -46,7 +46,9 @@ class Bounds:
 
 def check_accept(request: Request, offered: str = JSON) -> None:
     """Raises 406 where the caller rules out what this operation answers; problem documents come whatever was asked for."""
-    if not _accepts(request.headers.get("Accept", ""), offered):
+    accept = request.environ.get("HTTP_ACCEPT", "")
+    # What nearly all send, or nothing.
+    if accept not in ("", "*/*") and not _accepts(accept, offered):
         raise HttpProblem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", offered=offered)
 
 
@@ -89,6 +91,8 @@ def refuse_body(request: Request, bounds: Bounds) -> None:
 def read_query(request: Request) -> dict[str, str]:
     """The query string as one value a name. Raises Invalid where a name stands twice: which one counts would be a guess."""
     values: dict[str, str] = {}
+    if not request.environ.get("QUERY_STRING"):
+        return values
     faults = []
     for name, found in request.args.lists():
         if len(found) > 1:
@@ -194,7 +198,7 @@ def _read(request: Request, bounds: Bounds) -> bytes:
         # The client is gone, or its chunks are none.
         raise HttpProblem(HTTPStatus.BAD_REQUEST, "bad_request") from error
     finally:
-        context.current().waited += time.monotonic() - began
+        context.of_request(request).waited += time.monotonic() - began
     if declared is not None and size < declared:
         # Cut off on the way: what came may be whole JSON all the same, and is not what was meant.
         raise HttpProblem(HTTPStatus.BAD_REQUEST, "bad_request")

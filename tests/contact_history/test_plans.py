@@ -19,10 +19,10 @@ from app.contact_history.metrics import EXTREMES
 from app.core import search
 from app.core.ids import new_id
 from app.db.engines import driver_connection
+from tests import statements
 from tests.builders import LONG_AGO, database, insert_customers
 from tests.client import Api
 from tests.customers.test_plans import CHARACTERS
-from tests.statements import noted
 
 LONG, CUSTOMERS, SHORT = 20_000, 300, 10
 RARE = "退货"
@@ -58,14 +58,12 @@ def fill(app: Flask) -> list[str]:
 def analysed(app: Flask) -> Iterator[list[dict[str, Any]]]:
     """The plans, with what they really read, of all statements about interactions inside the block."""
     plans: list[dict[str, Any]] = []
-    with noted(app, "contact_history") as run:
+    with statements.noted(app, "contact_history") as run:
         yield plans
     with database(app) as connection:
         driver: psycopg.Connection[Any] = driver_connection(connection)
         for statement, parameters in run:
-            found = driver.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).fetchone()
-            assert found is not None
-            plans.append(found[0][0]["Plan"])
+            plans.append(statements.explained(driver, statement, parameters, "ANALYZE, FORMAT JSON"))
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

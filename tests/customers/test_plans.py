@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,9 @@ from sqlalchemy import text
 from app.core import search
 from app.core.ids import new_id
 from app.db.engines import driver_connection
+from tests import statements
 from tests.builders import LONG_AGO, database
 from tests.client import Api
-from tests.statements import noted
 
 COUNT = 20_000
 COLUMNS = (
@@ -57,15 +56,12 @@ def copy_customers(app: Flask, count: int) -> None:
 def explained(app: Flask) -> Iterator[list[dict[str, Any]]]:
     """The plans of all statements that the application runs inside the block."""
     plans: list[dict[str, Any]] = []
-    with noted(app, "FROM customer") as run:
+    with statements.noted(app, "FROM customer") as run:
         yield plans
     with database(app) as connection:
         driver: psycopg.Connection[Any] = driver_connection(connection)
         for statement, parameters in run:
-            found = driver.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchone()
-            assert found is not None
-            plan = found[0] if isinstance(found[0], list) else json.loads(found[0])
-            plans.append(plan[0]["Plan"])
+            plans.append(statements.explained(driver, statement, parameters))
 
 
 def indexes_of(plan: dict[str, Any]) -> set[str]:
