@@ -48,6 +48,11 @@ class Database:
         """A connection in autocommit, for the time up to `until` (monotonic clock); past it the wait fails as a lost connection does."""
         return Lease(self._leases, until)
 
+    @property
+    def in_use(self) -> int:
+        """How many connections are leased at present."""
+        return self._leases.in_use
+
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A connection in autocommit for as long as it is wanted, such as for a lock of its session; given up on any error."""

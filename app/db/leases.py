@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection
+from sqlalchemy import Connection, QueuePool
 from sqlalchemy.engine import Engine
 
 from app.db.deadline import DeadlineWatch
@@ -43,6 +43,13 @@ class Leases:
         # How many threads wait for one of the pool's.
         self._waiting = 0
         self._lock = threading.Lock()
+
+    @property
+    def in_use(self) -> int:
+        """How many are out of the pool and not idle."""
+        pool = self._engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout() - len(self._idle)
 
     def take(self, until: float = _NEVER) -> Connection:
         """One that is alive, as far as the kernel knows. Waits for it up to `until`, and no longer than the pool does."""

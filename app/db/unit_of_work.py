@@ -170,8 +170,8 @@ def _run_once(connection: Connection, work: Callable[[UnitOfWork], T], *, conten
 
 
 def _roll_back(connection: Connection) -> None:
-    driver = driver_connection(connection)
-    if connection.invalidated or (not driver.closed and driver.info.transaction_status == TransactionStatus.IDLE):
+    # Of one that SQLAlchemy has given up nothing may be asked any more.
+    if connection.invalidated or driver_connection(connection).info.transaction_status == TransactionStatus.IDLE:
         return
     try:
         wire_of(connection).command(b"ROLLBACK")

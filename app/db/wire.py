@@ -21,6 +21,8 @@ from psycopg.pq.abc import PGconn, PGresult
 
 # Prepared on one connection at the same time; callers make statements by the fields that they choose.
 _PREPARED_MAX = 300
+# As psycopg's own threshold: what is asked for but once or twice is not worth a round trip of its own.
+_PREPARE_AFTER = 5
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _SQLSTATE = DiagnosticField.SQLSTATE
 
@@ -39,7 +41,8 @@ class Wire:
         self._pgconn: PGconn = driver.pgconn
         # Of this connection alone, since what it has learned of types is kept from one statement to the next.
         self._transformer = Transformer(driver)
-        self._names: OrderedDict[Statement, bytes] = OrderedDict()
+        # The name of what is prepared, and of what is not yet how often it was run; what was run last stands at the end.
+        self._names: OrderedDict[Statement, bytes | int] = OrderedDict()
         self._made = 0
 
     def execute(self, statement: Statement, values: Sequence[Any]) -> PGresult:
@@ -57,13 +60,9 @@ class Wire:
         return self._execute(statement, sent)
 
     def _execute(self, statement: Statement, sent: Any) -> PGresult:
-        name = self._names.get(statement)
-        if name is None:
-            name = self._prepare(statement)
-        else:
-            self._names.move_to_end(statement)
+        name = self._name_of(statement)
         try:
-            result = self._pgconn.exec_prepared(name, sent)
+            result = self._pgconn.exec_prepared(name, sent) if name else self._pgconn.exec_params(statement.sql, sent)
         except MemoryError:
             # libpq gives no result where it could not even send.
             raise self._broken() from None
@@ -85,17 +84,26 @@ class Wire:
         self._transformer.set_pgresult(result)
         return self._transformer.load_rows(0, result.ntuples, tuple)
 
+    def _name_of(self, statement: Statement) -> bytes | None:
+        """Under which the statement is prepared; None where it was not asked for so often that it would be."""
+        found = self._names.get(statement, 0)
+        if isinstance(found, int):
+            found = found + 1 if found < _PREPARE_AFTER else self._prepare(statement)
+            self._names[statement] = found
+        self._names.move_to_end(statement)
+        return found if isinstance(found, bytes) else None
+
     def _prepare(self, statement: Statement) -> bytes:
         while len(self._names) >= _PREPARED_MAX:
             _, oldest = self._names.popitem(last=False)
-            self.command(b"DEALLOCATE " + oldest)
+            if isinstance(oldest, bytes):
+                self.command(b"DEALLOCATE " + oldest)
         self._made += 1
         name = b"kehu_%d" % self._made
         try:
             self._done(self._pgconn.prepare(name, statement.sql))
         except MemoryError:
             raise self._broken() from None
-        self._names[statement] = name
         return name
 
     def _done(self, result: PGresult) -> PGresult:

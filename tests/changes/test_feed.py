@@ -130,6 +130,7 @@ class TestFeed:
         entered, leave = threading.Event(), threading.Event()
 
         def hold(unit: unit_of_work.UnitOfWork) -> None:
+            assert unit.xid
             entered.set()
             leave.wait(10)
 
@@ -183,7 +184,7 @@ class TestWaiting:
 
         assert further.json["data"] == []
         assert time.monotonic() - began < 1
-        assert app.extensions["kehu"].database.engine.pool.checkedout() <= 1
+        assert app.extensions["kehu"].database.in_use <= 1
         waiter.join()
 
 

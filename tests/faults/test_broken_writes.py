@@ -167,6 +167,7 @@ class TestUnitOfWork:
         database = Database(config_for(database_url, lock_timeout=0.1, statement_timeout=0.2, request_deadline=0.3))
 
         def stand_still(unit: UnitOfWork) -> None:
+            unit.connection.execute(text("SELECT 1"))
             time.sleep(0.6)
             unit.connection.execute(text("SELECT 1"))
 
