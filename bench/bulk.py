@@ -162,7 +162,7 @@ def _sent(run: Run, file: Path, path: str, count: int, outcome: str) -> float:
     lines = answer.strip().splitlines()
     summary = orjson.loads(lines[-1]).get("summary", {}) if lines else {}
     if summary.get(outcome) != count:
-        raise LoadError(f"{path}: not {count} {outcome}: {(lines or [b''])[-1][:500]!r}")
+        raise LoadError(f"{path}: not {count} {outcome}: {b' .. '.join(dict.fromkeys(line[:500] for line in (lines[:1] + lines[-1:])))!r}")
     return count / seconds
 
 
