@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,6 @@ import orjson
 import structlog
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-_ACCESS = logging.getLogger("kehu.access")
 
 
 def configure() -> None:
@@ -26,7 +26,7 @@ def configure() -> None:
     ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        _Formatter(
+        structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer(_json)],
         )
@@ -48,17 +48,13 @@ def configure() -> None:
     )
 
 
-class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Writes a line of the access log as it is: it is whole, and through all processors it would cost 60 us of every request, not 10."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return _json(record.msg) if record.name == _ACCESS.name else super().format(record)
-
-
 def access(**told: object) -> None:
-    """The line of an answered request."""
+    """The line of an answered request. Written at once: it is whole, and logging would take 30 us of every request to find that out."""
     # As structlog's TimeStamper and its level say it.
-    _ACCESS.info({**told, "event": "request", "level": "info", "timestamp": f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"})
+    told.update(event="request", level="info", timestamp=f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z")
+    # As with all logging, no request fails for want of a log.
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{_json(told)}\n")
 
 
 def begin_request(request_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -176,12 +177,12 @@ class TestTraces:
         ],
     )
     def test_the_trace_s_id_is_logged_where_it_is_one(
-        self, app: Flask, caplog: pytest.LogCaptureFixture, traceparent: str, trace: str
+        self, app: Flask, capsys: pytest.CaptureFixture[str], traceparent: str, trace: str
     ) -> None:
         ask(app, "GET", "/livez", headers={"traceparent": traceparent})
 
-        lines = [record.msg for record in caplog.records if isinstance(record.msg, dict) and record.msg["event"] == "request"]
-        assert [line["trace_id"] for line in lines] == [trace]
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        assert [line["trace_id"] for line in lines if line["event"] == "request"] == [trace]
 
 
 class TestMetrics:
