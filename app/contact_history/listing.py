@@ -104,6 +104,8 @@ class _Shape(NamedTuple):
     names: tuple[str, ...] | None
     descending: bool
     is_first: bool
+    # Of rows, in the statement itself, as of a page of customers. None: a place.
+    count: int | None
 
 
 def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> EntryFilter:
@@ -173,11 +175,11 @@ def _rows(
     page: EntryPage,
     values: Mapping[str, Any],
 ) -> Sequence[Sequence[Any]]:
-    shape = _Shape(narrowed.said, narrowed.deleted, page.names, page.descending, page.after is None)
+    shape = _Shape(narrowed.said, narrowed.deleted, page.names, page.descending, page.after is None, page.count)
     bound = {**values, **narrowed.values, **page.values}
     if narrowed.rule is None:
         return prepared(shape).all(db, bound)
-    return db.execute(built(shape, narrowed.rule.condition), bound).all()
+    return db.execute(built(shape._replace(count=None), narrowed.rule.condition), bound).all()
 
 
 def _timeline(shape: _Shape, *rule: ColumnElement[bool]) -> Select[Any]:
@@ -205,7 +207,7 @@ def _page(shape: _Shape, rule: Sequence[ColumnElement[bool]]) -> Select[Any]:
     place = (_ENTRIES.c.occurred_at, _ENTRIES.c.id)
     after = None if shape.is_first else (bindparam("after_at", type_=place[0].type), bindparam("after_id", type_=place[1].type))
     paged = keyset.page_after(statement, column=place[0], key=place[1], after=after, descending=shape.descending)
-    return paged.limit(bindparam("count", type_=Integer))
+    return paged.limit(bindparam("count", type_=Integer) if shape.count is None else literal_column(str(shape.count), Integer))
 
 
 # To build the statement anew took half of a page's time.
