@@ -21,7 +21,7 @@ from app.core.search import SearchQuery
 from app.core.syncing import ExternalKey
 from app.customers import queries
 from app.customers.models import Customer
-from app.db import keyset
+from app.db import keyset, planning
 from app.db.base import table_of
 from app.db.engines import Snapshot
 from app.db.prepared import Prepared
@@ -76,9 +76,9 @@ class _Shape(NamedTuple):
     sort: str
     descending: bool
     is_first: bool
-    # Of rows, in the statement itself: where it is a place, a plan for any values is made for a tenth of the table and never taken. None:
+    # How many, in the statement itself: where it is a place, a plan for any values is made for a tenth of the table and never taken. None:
     # it is one, so that each plan is for the values of a rule.
-    count: int | None
+    rows: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def _page(
     shape = _Shape(narrowed.said, narrowed.deleted, names, order.column.key, order.descending, order.after is None, count)
     if narrowed.rule is None:
         return _listed(_prepared_page(shape).all(db, values))
-    return _listed(db.execute(_ruled(_page_of(shape._replace(count=None)), narrowed), values))
+    return _listed(narrowed.rule.rows(db, _page_of, shape._replace(rows=None), values))
 
 
 def _listed(rows: Iterable[Sequence[Any]]) -> list[ListedCustomer]:
@@ -139,10 +139,10 @@ def _prepared_page(shape: _Shape) -> Prepared:
     return Prepared(_page_of(shape))
 
 
-def _page_of(shape: _Shape) -> Select[Any]:
+def _page_of(shape: _Shape, *rule: ColumnElement[bool]) -> Select[Any]:
     column = SORTS[shape.sort]
-    statement = _select(shape.said, shape.deleted, shape.names, column)
-    return _paged(statement, column, shape.descending, is_first=shape.is_first, count=shape.count)
+    statement = _select(shape.said, shape.deleted, shape.names, column).where(*rule)
+    return _paged(statement, column, shape.descending, is_first=shape.is_first, rows=shape.rows)
 
 
 def _select(said: tuple[str, ...], deleted: str, names: tuple[str, ...] | None, column: Any) -> Select[Any]:
@@ -150,10 +150,10 @@ def _select(said: tuple[str, ...], deleted: str, names: tuple[str, ...] | None, 
     return select(*shown).select_from(_CUSTOMERS).where(*_conditions(said, deleted))
 
 
-def _paged(statement: Select[Any], column: Any, descending: bool, *, is_first: bool, count: int | None = None) -> Select[Any]:
+def _paged(statement: Select[Any], column: Any, descending: bool, *, is_first: bool, rows: int | None = None) -> Select[Any]:
     after = None if is_first else (bindparam("after_value", type_=column.type), bindparam("after_id", type_=_CUSTOMERS.c.id.type))
     paged = keyset.page_after(statement, column=column, key=_CUSTOMERS.c.id, after=after, descending=descending)
-    return paged.limit(bindparam("count", type_=Integer) if count is None else literal_column(str(count), Integer))
+    return paged.limit(bindparam("count", type_=Integer) if rows is None else literal_column(str(rows), Integer))
 
 
 def _place(order: CustomerOrder, count: int) -> Mapping[str, Any]:
@@ -198,7 +198,11 @@ def count_customers(db: Connection, *, narrowed: CustomerFilter) -> int:
     """How many there are in all, exactly."""
     values = _values(db, narrowed)
     statement = _of_all(select(func.count()).select_from(_CUSTOMERS), narrowed)
-    return 0 if values is None else db.execute(statement, values).scalar_one()
+    if values is None:
+        return 0
+    with planning.for_values(db):
+        total: int = db.execute(statement, values).scalar_one()
+    return total
 
 
 def _of_all(statement: Select[Any], narrowed: CustomerFilter) -> Select[Any]:
