@@ -43,7 +43,9 @@ def measure(run: Run) -> None:
     app = create_app(Config(database_url=run.store.url, data_dir=run.store.home, secret_key=SECRET))
     logging.getLogger().setLevel(logging.ERROR)
     try:
-        with run.store.connect() as connection:
+        # As the service's statements are planned, so are those by hand.
+        with app.extensions["kehu"].database.session() as session:
+            connection = driver_connection(session.connection)
             moment = connection.execute("SELECT now()").fetchone()
             assert moment is not None
             for rule in RULES:
