@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import psycopg
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from app.config import Config
+from app.customers import queries
+from app.db.engines import driver_connection
+from app.db.prepared import Prepared
 from app.factory import create_app
 from bench.data.store import SECRET
-from bench.floors.reads import NAMES
 from bench.floors.segments import RULES, Rule
 from bench.load import Load, LoadError, Request, write_requests
 from bench.run import Run
@@ -28,7 +31,11 @@ _ROUND_SECONDS = 0.3
 
 # Any: psycopg's rows and what SQLAlchemy hands to a cursor.
 
-_Statement = tuple[str, Any]
+# Its text, its values, and whether it is prepared.
+_Statement = tuple[str, Any, bool]
+
+# As the service writes a customer, on both sides: what is compared is how the customers are found.
+_SHOWN = str(queries.as_json()).replace("customers.", "c.")
 
 
 def measure(run: Run) -> None:
@@ -36,7 +43,9 @@ def measure(run: Run) -> None:
     app = create_app(Config(database_url=run.store.url, data_dir=run.store.home, secret_key=SECRET))
     logging.getLogger().setLevel(logging.ERROR)
     try:
-        with run.store.connect() as connection:
+        # As the service's statements are planned, so are those by hand.
+        with app.extensions["kehu"].database.session() as session:
+            connection = driver_connection(session.connection)
             moment = connection.execute("SELECT now()").fetchone()
             assert moment is not None
             for rule in RULES:
@@ -49,18 +58,17 @@ def _measure_rule(run: Run, app: Flask, connection: psycopg.Connection[Any], rul
     client = app.test_client()
     made = _asked(client, run, "POST", "/v1/segments", {"name": f"bench: {rule.name}", "kind": "dynamic", "rule_text": rule.text})
     below = f"/v1/segments/{made['id']}"
-    page = rule.page.replace("{columns}", ", ".join(f"c.{name}" for name in NAMES))
-    as_json = f"SELECT row_to_json(page)::text FROM ({page}) AS page"
-    for told, path, by_hand in (("count", f"{below}/count", rule.count), ("page", f"{below}/members?sort=created_at&limit=100", as_json)):
+    page = rule.page.replace("{columns}", f"c.id, {_SHOWN}")
+    for told, path, by_hand in (("count", f"{below}/count", rule.count), ("page", f"{below}/members?sort=created_at&limit=100", page)):
         try:
             with _sent(app) as statements:
                 answer = _asked(client, run, "GET", path, None)
-            _compare(connection.execute(rule.count if told == "count" else page, now).fetchall(), answer)
+            _compare(connection.execute(by_hand, now).fetchall(), answer)
         except LoadError as error:
             run.table.failed(f"segment, {rule.name}: {told}", error)
             continue
         statement = next(one for one in reversed(statements) if "FROM customers" in one[0])
-        ours, theirs = run.in_turn(partial(_rate, connection, statement), partial(_rate, connection, (by_hand, now)))
+        ours, theirs = run.in_turn(partial(_rate, connection, statement), partial(_rate, connection, (by_hand, now, True)))
         load = Load(run.file("segment.requests"), run.token)
         write_requests(load.file, [Request("GET", path)])
         http = load.run(run.service.port, connections=1, seconds=run.seconds)
@@ -82,11 +90,18 @@ def _sent(app: Flask) -> Iterator[list[_Statement]]:
     found: list[_Statement] = []
 
     def remember(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        found.append((statement, parameters))
+        found.append((statement, parameters, driver_connection(connection).prepare_threshold is not None))
+
+    run = Prepared.all
+
+    def noting(self: Prepared, db: Connection, values: Mapping[str, Any]) -> Any:
+        found.append((self._text, self._bound(values), True))
+        return run(self, db, values)
 
     event.listen(engine, "before_cursor_execute", remember)
     try:
-        yield found
+        with mock.patch.object(Prepared, "all", noting):
+            yield found
     finally:
         event.remove(engine, "before_cursor_execute", remember)
 
@@ -99,7 +114,8 @@ def _compare(found: Sequence[tuple[Any, ...]], answer: Any) -> None:
 
 
 def _rate(connection: psycopg.Connection[Any], statement: _Statement) -> float:
-    return _repeated(lambda: connection.execute(*statement, prepare=True).fetchall())
+    text, values, prepared = statement
+    return _repeated(lambda: connection.execute(text, values, prepare=prepared).fetchall())
 
 
 def _repeated(work: Callable[[], object]) -> float:

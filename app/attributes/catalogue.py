@@ -38,9 +38,13 @@ class AttributeNames:
     column: Any
 
     def entries(self, db: Connection, rule: Condition) -> Entries:
-        if not names_below(PREFIX, rule):
+        named_here = names_below(PREFIX, rule)
+        if not named_here:
             return Entries()
-        return Entries(families=(family(self.column, queries.list_definitions(db)),))
+        definitions = queries.list_definitions(db)
+        known = (definitions.by_name[name] for name in sorted(named_here) if name in definitions.by_name)
+        edition = tuple((one.name, one.type, one.indexed) for one in known)
+        return Entries(families=(family(self.column, definitions),), edition=edition)
 
 
 def family(column: Any, definitions: Definitions) -> Family:

@@ -35,7 +35,7 @@ from app.contact_history.models import ContactHistoryEntry
 from app.core.errors import Gone, NotFound
 from app.core.search import SearchQuery
 from app.customers.models import Customer
-from app.db import keyset
+from app.db import keyset, planning
 from app.db.base import table_of
 from app.db.engines import Snapshot
 from app.db.prepared import Prepared
@@ -104,6 +104,8 @@ class _Shape(NamedTuple):
     names: tuple[str, ...] | None
     descending: bool
     is_first: bool
+    # How many, in the statement itself, as of a page of customers. None: it is a place.
+    rows: int | None
 
 
 def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> EntryFilter:
@@ -125,9 +127,9 @@ def list_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter, p
 
 def count_timeline(db: Connection, *, customer_id: UUID, narrowed: EntryFilter) -> int:
     """How many of one customer's interactions there are in all, exactly."""
-    statement = _narrowed(select(func.count()).select_from(_ENTRIES).where(_ENTRIES.c.customer_id == customer_id), narrowed)
-    total: int = db.execute(statement, narrowed.values).scalar_one()
-    return total
+    return _counted(
+        db, _narrowed(select(func.count()).select_from(_ENTRIES).where(_ENTRIES.c.customer_id == customer_id), narrowed), narrowed
+    )
 
 
 def list_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter, page: EntryPage) -> Sequence[ListedEntry]:
@@ -149,8 +151,12 @@ def stream_entries(
 
 def count_entries(db: Connection, *, customer_id: UUID | None, narrowed: EntryFilter) -> int:
     """How many there are in all, exactly."""
-    statement = _narrowed(_of_the_living(select(func.count()), customer_id), narrowed)
-    total: int = db.execute(statement, narrowed.values).scalar_one()
+    return _counted(db, _narrowed(_of_the_living(select(func.count()), customer_id), narrowed), narrowed)
+
+
+def _counted(db: Connection, statement: Select[Any], narrowed: EntryFilter) -> int:
+    with planning.for_values(db):
+        total: int = db.execute(statement, narrowed.values).scalar_one()
     return total
 
 
@@ -173,11 +179,11 @@ def _rows(
     page: EntryPage,
     values: Mapping[str, Any],
 ) -> Sequence[Sequence[Any]]:
-    shape = _Shape(narrowed.said, narrowed.deleted, page.names, page.descending, page.after is None)
+    shape = _Shape(narrowed.said, narrowed.deleted, page.names, page.descending, page.after is None, page.count)
     bound = {**values, **narrowed.values, **page.values}
     if narrowed.rule is None:
         return prepared(shape).all(db, bound)
-    return db.execute(built(shape, narrowed.rule.condition), bound).all()
+    return narrowed.rule.rows(db, built, shape._replace(rows=None), bound)
 
 
 def _timeline(shape: _Shape, *rule: ColumnElement[bool]) -> Select[Any]:
@@ -205,7 +211,7 @@ def _page(shape: _Shape, rule: Sequence[ColumnElement[bool]]) -> Select[Any]:
     place = (_ENTRIES.c.occurred_at, _ENTRIES.c.id)
     after = None if shape.is_first else (bindparam("after_at", type_=place[0].type), bindparam("after_id", type_=place[1].type))
     paged = keyset.page_after(statement, column=place[0], key=place[1], after=after, descending=shape.descending)
-    return paged.limit(bindparam("count", type_=Integer))
+    return paged.limit(bindparam("count", type_=Integer) if shape.rows is None else literal_column(str(shape.rows), Integer))
 
 
 # To build the statement anew took half of a page's time.

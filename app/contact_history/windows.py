@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Numeric, Select, and_, func, literal, not_, select
+from sqlalchemy import ColumnElement, Numeric, Select, and_, func, not_, select
 
 from app.contact_history.metrics import ORDER
 from app.contact_history.models import ContactHistoryEntry
@@ -16,7 +16,6 @@ from app.core import codes, limits
 from app.core.faults import Fault
 from app.customers.models import Customer
 from app.db.base import table_of
-from app.db.columns import Timestamp
 from app.rules import aggregates, binding
 from app.rules.catalogue import Entries, Evaluation, Expression, Function, Parameter, Range, Reach, Test, Turns
 from app.rules.types import Type
@@ -77,7 +76,7 @@ def _recent(evaluation: Evaluation, days: int) -> Select[Any]:
 
 
 def _since(evaluation: Evaluation, days: int) -> Expression:
-    return literal(evaluation.now - timedelta(days=days), Timestamp)
+    return evaluation.ago(timedelta(days=days))
 
 
 def _of_kind(evaluation: Evaluation, kind: str, days: int) -> Select[Any]:

@@ -170,6 +170,9 @@ def _url_with_settings(config: Config) -> URL:
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
         "timezone": "UTC",
+        # The default of 4 is of disks that turn: calls of the last thirty days were counted over a whole index of two years, since to
+        # fetch them by their time seemed dearer, in 112 ms instead of 29.
+        "random_page_cost": "1.1",
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     given = url.query.get("options", "")

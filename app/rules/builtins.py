@@ -8,9 +8,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, DateTime, and_, extract, false, func, literal, true
+from sqlalchemy import ColumnElement, DateTime, and_, extract, false, func, true
 
-from app.db.columns import Timestamp
 from app.rules.catalogue import Entries, Evaluation, Expression, Function, Parameter, Range, Test
 from app.rules.lists import ListColumn
 from app.rules.types import Type
@@ -19,7 +18,7 @@ _DAY_SECONDS = 86_400
 
 
 def _now(evaluation: Evaluation) -> Expression:
-    return literal(evaluation.now, Timestamp)
+    return evaluation.ago()
 
 
 def _turns_now(since: datetime, now: datetime, against: Test | Range | None) -> Sequence[ColumnElement[bool]] | None:
@@ -31,7 +30,7 @@ def _turns_now(since: datetime, now: datetime, against: Test | Range | None) -> 
 
 def _days_since(evaluation: Evaluation, time: Expression) -> Expression:
     """Rounded down, also before zero: what is an hour ahead is -1 days ago."""
-    return func.floor(extract("epoch", literal(evaluation.now, Timestamp) - time) / _DAY_SECONDS)
+    return func.floor(extract("epoch", evaluation.ago() - time) / _DAY_SECONDS)
 
 
 def _compare_days_since(evaluation: Evaluation, test: Test, time: Expression) -> ColumnElement[bool] | None:
@@ -40,15 +39,15 @@ def _compare_days_since(evaluation: Evaluation, test: Test, time: Expression) ->
     if days is None:
         return None
     try:
-        low, high = (None if bound is None else evaluation.now - timedelta(days=bound) for bound in days)
+        low, high = (None if bound is None else evaluation.ago(timedelta(days=bound)) for bound in days)
     except OverflowError:
         # Before the year 1, or after the year 9999.
         return None
     bounds = []
     if low is not None:
-        bounds.append(time <= literal(low, Timestamp))
+        bounds.append(time <= low)
     if high is not None:
-        bounds.append(time > literal(high, Timestamp))
+        bounds.append(time > high)
     return and_(*bounds)
 
 

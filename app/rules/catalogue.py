@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, any_
+from sqlalchemy import ColumnElement, Connection, any_, bindparam, literal
 
 from app.core.faults import Fault
+from app.db.columns import Timestamp
 from app.rules import binding
 from app.rules.errors import nearest, shown
 from app.rules.lists import ListColumn
@@ -21,6 +22,8 @@ from app.rules.types import Type
 
 # Any: expressions and values of any type.
 Expression = ColumnElement[Any]
+
+_KEPT_FOR = timedelta(days=3_660)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,17 @@ class Evaluation:
     # `now()`.
     now: datetime
     reach: Reach = Reach.SOME
+    # Where the condition is kept for other moments: the names of the places for times, by how long they are before the moment.
+    moments: dict[timedelta, str] | None = None
+
+    def ago(self, time: timedelta = timedelta()) -> Expression:
+        """The moment that is `time` before now. Raises OverflowError before the year 1 and after the year 9999."""
+        moment = self.now - time
+        if self.moments is None:
+            return literal(moment, Timestamp)
+        # Nor may it come to that for as long as the condition is kept.
+        _ = moment + _KEPT_FOR
+        return bindparam(self.moments.setdefault(time, f"moment_{len(self.moments)}"), type_=Timestamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +224,8 @@ class Entries:
     providers: Sequence[Provider] = ()
     # Of times by their names, where an index of another table finds them and none over the column does.
     ranges: Mapping[str, Range] = field(default_factory=dict)
+    # Of a provider: all that these were made of. Where it is equal they mean the same, and make the same SQL.
+    edition: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +237,8 @@ class Catalogue:
     functions: Mapping[str, Function]
     providers: tuple[Provider, ...] = field(default=())
     ranges: Mapping[str, Range] = field(default_factory=dict)
+    # Where it is equal everything means the same. Nothing is equal to what does not say so.
+    edition: Hashable = field(default_factory=object)
 
     @classmethod
     def of(cls, brought: Iterable[Entries]) -> Catalogue:
@@ -246,7 +264,9 @@ class Catalogue:
         brought = [provider.entries(db, rule) for provider in self.providers]
         families = {family.prefix: family for entries in brought for family in entries.families}
         functions = {function.name: function for entries in brought for function in entries.functions}
-        return Catalogue(self.names, {**self.families, **families}, {**self.functions, **functions}, self.providers, self.ranges)
+        edition = (self.edition, *(entries.edition for entries in brought))
+        families, functions = {**self.families, **families}, {**self.functions, **functions}
+        return Catalogue(self.names, families, functions, self.providers, self.ranges, edition)
 
     def name(self, name: str) -> Name:
         """Raises Fault, with the nearest name."""

@@ -7,7 +7,7 @@ that may be NULL becomes IS NOT TRUE, and `<>` is the NOT of `=`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -66,7 +66,7 @@ def compile_rule_for_all(checked: Checked, *, now: datetime) -> ColumnElement[bo
 def compile_part(checked: Checked, evaluation: Evaluation) -> ColumnElement[bool]:
     """The same of a rule that a name in another one stands for, which is being evaluated."""
     reach = Reach.SOME if _is_narrowed(checked) else evaluation.reach
-    return _Compiler(checked, Evaluation(evaluation.now, reach)).condition(checked.rule).sql
+    return _Compiler(checked, replace(evaluation, reach=reach)).condition(checked.rule).sql
 
 
 def compile_value(checked: Checked, node: tree.Scalar, *, now: datetime) -> Expression:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from app.rules import compiling, reading
+from app.db.prepared import Prepared
+from app.rules import compiling, keeping, reading
 from app.rules.catalogue import Catalogue, Checked
+from app.rules.keeping import Build
 from app.rules.tree import Condition
 
-_NOW = select(func.now())
+# Any: column values.
+
+_NOW = Prepared(select(func.now()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,11 @@ class Narrowing:
 
     rule: Checked
     now: datetime
+
+    def rows(self, db: Connection, build: Build, shape: Hashable, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Of the page that `build` makes for `shape` and a condition, with `values` in its places."""
+        kept = keeping.statement(build, shape, self.rule, now=self.now)
+        return kept.statement.all(db, {**values, **kept.moments_at(self.now)})
 
     @property
     def condition(self) -> ColumnElement[bool]:
@@ -57,4 +68,9 @@ def begun(db: Connection, rule: Checked, *, now: datetime | None) -> Narrowing:
 
 def present(db: Connection, *, matters: bool) -> datetime:
     """The moment of a new evaluation: by the database's clock where it matters, since hosts need not agree on theirs."""
-    return db.execute(_NOW).scalar_one() if matters else datetime.now(UTC)
+    if not matters:
+        return datetime.now(UTC)
+    row = _NOW.one_or_none(db, {})
+    assert row is not None
+    now: datetime = row[0]
+    return now

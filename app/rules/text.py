@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
@@ -76,6 +77,8 @@ _EXPECTED: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
 )
 
 
+# Rules come again: those of segments with each of their pages, a filter with each page of its walk. Of 8 KB and 200 nodes at most.
+@lru_cache(maxsize=200)
 def parse(text: str) -> Condition:
     """The tree of `text`; its names are not looked up yet. Raises RuleError with the place of the first thing that is wrong."""
     if len(text) > limits.RULE_TEXT_MAX:

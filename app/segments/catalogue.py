@@ -31,7 +31,7 @@ class SegmentNames:
             return Entries()
         meanings = Meanings(queries.list_definitions_reached_by_name(db, names), lambda: queries.list_names(db))
         meanings.prepare(db, self.below)
-        return Entries(functions=(meanings.function(meanings.weight(rule)),))
+        return Entries(functions=(meanings.function(meanings.weight(rule)),), edition=meanings.edition)
 
 
 def with_segments(below: Catalogue) -> Catalogue:

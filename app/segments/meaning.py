@@ -6,7 +6,7 @@ and of a static one a look into its members. So whatever compiles a rule evaluat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -58,6 +58,8 @@ class Meanings:
         self._weights: dict[str, Weight] = {}
         self._checked: dict[str, Checked] = {}
         self._catalogue: Catalogue | None = None
+        # As of a catalogue.
+        self.edition: Hashable = None
         # Whether any of the rules depends on when it is evaluated.
         self.uses_time = False
         # Those whose check is under way: decided under one lock, no definitions make a circle, but no reader may hang on it.
@@ -75,7 +77,9 @@ class Meanings:
         called = {node.function for tree in self._trees.values() for node in walk(tree) if isinstance(node, Call)}
         self.uses_time = any(prepared.functions[name].uses_time for name in called & set(prepared.functions))
         functions = {**prepared.functions, IN_SEGMENT: self.function(Weight(0, 0))}
-        self._catalogue = Catalogue(prepared.names, prepared.families, functions, ranges=prepared.ranges)
+        rules = sorted((one.id, one.name, one.kind, one.rule_text or "") for one in self.by_name.values())
+        self.edition = (prepared.edition, *rules)
+        self._catalogue = Catalogue(prepared.names, prepared.families, functions, ranges=prepared.ranges, edition=self.edition)
 
     def function(self, whole: Weight) -> Function:
         """`in_segment`, for a rule that names these segments and with them comes to `whole`."""

@@ -13,6 +13,7 @@ from app.core.errors import FieldFault, Invalid, NotFound
 from app.customers import listing as customers
 from app.customers.listing import CustomerFilter, CustomerOrder, ListedCustomer
 from app.customers.models import Customer
+from app.db import planning
 from app.rules import compiling, narrowing, reading
 from app.rules.catalogue import Catalogue, Checked
 from app.segments import catalogue as names
@@ -59,9 +60,11 @@ def _saved(db: Connection, catalogue: Catalogue, sent: Sent, segment_id: UUID) -
 def _count(db: Connection, rule: ColumnElement[bool], saved: ColumnElement[bool] | None) -> tuple[int, int | None, int | None]:
     """How many there are, come and go: one statement, and so one moment of everything."""
     if saved is None:
-        return db.execute(select(_those(rule))).scalar_one(), None, None
+        with planning.for_values(db):
+            return db.execute(select(_those(rule))).scalar_one(), None, None
     # Counted apart and not by one scan with an OR, in which no index and no join would serve a condition.
-    found, kept, both = db.execute(select(_those(rule), _those(saved), _those(and_(rule, saved)))).one()
+    with planning.for_values(db):
+        found, kept, both = db.execute(select(_those(rule), _those(saved), _those(and_(rule, saved)))).one()
     return found, found - both, kept - both
 
 

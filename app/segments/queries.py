@@ -13,6 +13,7 @@ from app.changes.log import Change, append_with, with_event
 from app.core.caller import Caller
 from app.db import keyset
 from app.db.base import table_of
+from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 from app.segments.definition import Definition
 from app.segments.models import Segment, SegmentCount, SegmentLane, SegmentState
@@ -43,8 +44,8 @@ def _reached(first: str) -> Any:
     return text(_REACHED.format(first=first, columns=told)).columns(*COLUMNS)
 
 
-_REACHED_BY_NAME = _reached("name = ANY(:names)").bindparams(bindparam("names", type_=ARRAY(Text)))
-_REACHED_BY_ID = _reached("id = :key").bindparams(bindparam("key", type_=Uuid))
+_REACHED_BY_NAME = Prepared(_reached("name = ANY(:names)").bindparams(bindparam("names", type_=ARRAY(Text))))
+_REACHED_BY_ID = Prepared(_reached("id = :key").bindparams(bindparam("key", type_=Uuid)))
 
 # What the worker says: a count and a time only where it has met the rule as it is.
 _IS_FILLING = SegmentState.filled < SegmentState.wanted
@@ -105,12 +106,12 @@ def list_names(db: Connection) -> list[str]:
 
 def list_definitions_reached_by_name(db: Connection, names: Collection[str]) -> list[Definition]:
     """Those of the segments `names` that there are, and of all that they name, however far down."""
-    return [Definition(*row) for row in db.execute(_REACHED_BY_NAME, {"names": sorted(names)})]
+    return [Definition(*row) for row in _REACHED_BY_NAME.all(db, {"names": sorted(names)})]
 
 
 def list_definitions_reached_by_id(db: Connection, segment_id: UUID) -> list[Definition]:
     """That of the segment, if there is one, and of all that it names, however far down."""
-    return [Definition(*row) for row in db.execute(_REACHED_BY_ID, {"key": segment_id})]
+    return [Definition(*row) for row in _REACHED_BY_ID.all(db, {"key": segment_id})]
 
 
 def list_definitions_by_attribute(db: Connection, attribute: str) -> list[Definition]:

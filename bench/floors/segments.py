@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rule:
-    """`count` and `page` take `now`; `page` has a place for the columns that it shows."""
+    """`count` and `page` take `now`; `page` has a place for what it shows."""
 
     name: str
     text: str
