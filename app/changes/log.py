@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Insert, Update, bindparam, insert, literal, select, text
@@ -34,6 +34,15 @@ class Change:
     customer_id: UUID | None = None
 
 
+class Written(NamedTuple):
+    """A change as the texts of its row."""
+
+    type: str
+    subject: str
+    customer_id: str
+    data: str
+
+
 _EVENTS = table_of(Event)
 _EPOCH = select(FeedEpoch.epoch).scalar_subquery()
 _PLACE = (_EPOCH, Event.xid, Event.id)
@@ -61,26 +70,29 @@ _COLUMNS = ("event_id", "type", "subject", "customer_id", "actor", "request_id",
 
 def append(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> None:
     """Append in the order given, in the transaction of the write, and note the last one's position on `unit`."""
-    if changes:
-        append_written(unit, written(unit, caller, changes))
+    append_written(unit, caller, [written(change) for change in changes])
 
 
-def written(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> Mapping[str, Any]:
-    """`changes` as they go to the database: the part of appending that needs no turn."""
-    return {
+def written(change: Change) -> Written:
+    """`change` as it goes to the database: the part of appending that needs no turn."""
+    return Written(change.type, change.subject, str(change.customer_id or ""), to_json(_data(change)))
+
+
+def append_written(unit: UnitOfWork, caller: Caller, changes: Sequence[Written]) -> None:
+    """As `append`."""
+    if not changes:
+        return
+    types, subjects, customer_ids, data = (_BETWEEN.join(column) for column in zip(*changes, strict=True))
+    values = {
         "event_ids": _BETWEEN.join(map(str, new_ids(len(changes)))),
-        "types": _BETWEEN.join([change.type for change in changes]),
-        "subjects": _BETWEEN.join([change.subject for change in changes]),
-        "customer_ids": _BETWEEN.join([str(change.customer_id or "") for change in changes]),
-        "data": _BETWEEN.join([to_json(_data(change)) for change in changes]),
+        "types": types,
+        "subjects": subjects,
+        "customer_ids": customer_ids,
+        "data": data,
         "actor": caller.actor,
         "request_id": caller.request_id,
         "time": unit.now,
     }
-
-
-def append_written(unit: UnitOfWork, values: Mapping[str, Any]) -> None:
-    """Append what `written` made of at least one change."""
     epoch, last = unit.connection.execute(_APPEND, values).one()
     unit.position = (epoch, unit.xid, last)
 

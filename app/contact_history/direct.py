@@ -54,7 +54,7 @@ class Direct:
     def hold(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, datetime | None]:
         wanted = set(customer_ids)
         self._held |= metering.lock(self.unit, wanted - self._held.keys())
-        return {customer_id: self._held[customer_id].deleted_at for customer_id in wanted if customer_id in self._held}
+        return {customer_id: self._held[customer_id].state.deleted_at for customer_id in wanted if customer_id in self._held}
 
     def insert(self, record: EntryRecord, change: Change, *, own: ExternalKey | None) -> None:
         if record.key is not None:

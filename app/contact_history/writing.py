@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 from operator import attrgetter
@@ -51,8 +50,7 @@ def change(book: Book, *, before: EntryRecord, changed: Mapping[str, Any], point
     if not changed:
         return before
     unit = book.unit
-    after = dataclasses.replace(
-        before,
+    after = before._replace(
         **changed,
         version=before.version + 1,
         # A writer that waited for the customer began before the one that it waited for.

@@ -6,7 +6,6 @@ Rows travel as one JSON text, see `app.customers.bulk.queries`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -46,7 +45,6 @@ _SYNCED = (
         _CUSTOMERS.c.deleted_at.is_(None),
     )
 )
-_DELETED = select(_CUSTOMERS.c.id, _CUSTOMERS.c.deleted_at).where(_CUSTOMERS.c.id == any_(_IDS))
 
 _SENT_KEYS = "json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text)"
 # Key by key through the index, which a plan that was made while the table was small would not do.
@@ -105,11 +103,6 @@ def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[UUID,
     """`(customer_id, version, digest)` of those, living with a living customer, that are as one line of an import left them."""
     found = db.execute(_SYNCED, {"ids": _array(ids)}) if ids else ()
     return {row.id: (row.customer_id, row.version, bytes(row.synced_digest)) for row in found}
-
-
-def list_deletions(db: Connection, customer_ids: Collection[UUID]) -> dict[UUID, datetime | None]:
-    """Of those customers that there are, since when each is deleted."""
-    return {row.id: row.deleted_at for row in db.execute(_DELETED, {"ids": _array(customer_ids)})} if customer_ids else {}
 
 
 def list_holders(db: Connection, keys: Collection[ExternalKey]) -> dict[ExternalKey, tuple[UUID, UUID]]:

@@ -1,25 +1,25 @@
 """The book of many writes: everything they refer to is read beforehand, and what they decide is written at the end, set by set.
 
-Customers are locked when all is decided, and their metrics follow then from what they are by that time: whoever wrote an interaction of
-one of them in between changes no decision, and need not be waited for before.
+Customers are locked when all is decided: whoever wrote an interaction of one of them in between changes no decision, and need not be
+waited for before. Only what follows for that customer's metrics is worked out again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from app.changes import log
-from app.changes.log import Change
-from app.contact_history import merging, metering, metric_queries
-from app.contact_history.bulk import metering as bulk_metering
+from app.changes.log import Change, Written
+from app.contact_history import merging, metric_queries
 from app.contact_history.bulk import queries
 from app.contact_history.bulk.footprint import Footprint, References
+from app.contact_history.bulk.metering import Metering, metered
+from app.contact_history.metering import net
 from app.contact_history.metric_queries import Metered
-from app.contact_history.metrics import Fact
 from app.contact_history.record import EntryRecord, FoundEntry
 from app.core.caller import Caller
 from app.core.errors import Conflict, Outrun
@@ -36,15 +36,15 @@ _Holder = tuple[UUID, UUID]
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """Rows as they are sent, those that are there as they were read, events, facts by customer, and customers to be made."""
+    """Rows as they are sent, those that are there as they were read, events, metrics, and customers to be made."""
 
     changed: list[EntryRecord]
     moved: list[EntryRecord]
     inserts: str | None
     updates: str | None
-    events: Mapping[str, Any]
-    facts: Mapping[UUID, tuple[list[Fact], list[Fact]]]
-    customers: tuple[customers.Together, dict[UUID, Metered]] | None
+    events: Sequence[Written]
+    metering: Metering
+    customers: customers.Together | None
 
 
 class Together:
@@ -58,8 +58,10 @@ class Together:
         self._stored: dict[UUID, EntryRecord | None] = {}
         self._records: dict[UUID, EntryRecord | None] = {}
         self._customer_keys: dict[ExternalKey, UUID | None] = {}
-        # Customers that were looked for, and, of those there are, since when each is deleted.
+        # Customers that were looked for, those of them that there are as they were read, and of these and those to be made since when each
+        # is deleted.
         self._asked: set[UUID] = set()
+        self._metered: dict[UUID, Metered] = {}
         self._deletions: dict[UUID, datetime | None] = {}
         # Decisions rest on what these are.
         self._held: set[UUID] = set()
@@ -147,14 +149,17 @@ class Together:
         rows = {entry_id: self._row(record) for entry_id, record in self._written.items()}
         inserts = [row for entry_id, row in rows.items() if entry_id not in changed or entry_id in moved]
         updates = [rows[entry_id] for entry_id in changed if entry_id not in moved]
+        book, made = self._customers_to_make()
+        metering = Metering(self.unit, net((self._stored.get(entry_id), after) for entry_id, after in self._written.items()))
+        metering.decide([*self._metered.values(), *made])
         self._prepared = _Prepared(
             changed=list(changed.values()),
             moved=list(moved.values()),
             inserts=queries.rows_to_insert(inserts) if inserts else None,
             updates=queries.rows_to_update(updates) if updates else None,
-            events=log.written(self.unit, self._caller, self._changes),
-            facts=metering.net((self._stored.get(entry_id), after) for entry_id, after in self._written.items()),
-            customers=self._customers_to_make(),
+            events=[log.written(change) for change in self._changes],
+            metering=metering,
+            customers=book,
         )
 
     def write(self) -> None:
@@ -167,11 +172,9 @@ class Together:
         assert prepared is not None
         db = self.unit.connection
         # Customers before their interactions, and rows before keys, as everywhere.
-        metered = self._lock_customers()
+        prepared.metering.decide(self._lock_customers())
         if prepared.customers is not None:
-            book, made = prepared.customers
-            book.write()
-            metered |= made
+            prepared.customers.write()
         self._check_versions(prepared.changed)
         self._exchange_keys()
         queries.take_out_entries(db, prepared.moved)
@@ -179,8 +182,7 @@ class Together:
             queries.insert_entries(db, prepared.inserts)
         if prepared.updates is not None:
             queries.update_entries(db, prepared.updates)
-        log.append_written(self.unit, prepared.events)
-        log.append(self.unit, self._caller, bulk_metering.change(self.unit, metered, prepared.facts))
+        log.append_written(self.unit, self._caller, [*prepared.events, *prepared.metering.write()])
 
     def _read(self, references: References) -> None:
         self._ask_for_keys(references.keys)
@@ -192,7 +194,7 @@ class Together:
             # Whoever takes turns does it by the customers first.
             seen = queries.list_entries_by_id(self.unit.connection, entry_ids, locked=False)
             owners = {entry.customer_id for entry in seen.values()}
-            metric_queries.lock_metered_set(self.unit.connection, named | owners)
+            metric_queries.lock_states(self.unit.connection, named | owners)
         self._ask_for_entries(entry_ids)
         there = [entry for entry in self._records.values() if entry is not None]
         self._ask_for_keys({entry.key for entry in there if entry.key is not None} | self._new_keys(references))
@@ -228,7 +230,9 @@ class Together:
     def _ask_for_customers(self, ids: Iterable[UUID]) -> None:
         wanted = set(ids) - self._asked
         self._asked |= wanted
-        self._deletions |= queries.list_deletions(self.unit.connection, wanted)
+        found = metric_queries.list_metered(self.unit.connection, wanted)
+        self._metered |= found
+        self._deletions |= {customer_id: customer.state.deleted_at for customer_id, customer in found.items()}
 
     def _find_holder(self, key: ExternalKey) -> _Holder | None:
         self._ask_for_keys([key])
@@ -257,26 +261,28 @@ class Together:
     def _moved_keys(self) -> dict[ExternalKey, _Holder | None]:
         return {key: holder for key, holder in self._keys.items() if self._stored_keys[key] != holder}
 
-    def _lock_customers(self) -> dict[UUID, Metered]:
-        there = self._held - self._planned.keys()
-        locked = metric_queries.lock_metered_set(self.unit.connection, there)
-        # Since when one is deleted is told to callers; what matters is whether.
-        living = {customer_id: customer.deleted_at is None for customer_id, customer in locked.items()}
-        expected = {customer_id: self._deletions[customer_id] is None for customer_id in there if customer_id in self._deletions}
-        if living != expected or any(customer.xid > self.unit.xid for customer in locked.values()):
+    def _lock_customers(self) -> Iterable[Metered]:
+        """Those that somebody has written since they were read, as they are now and stay."""
+        there = self._held & self._metered.keys()
+        locked = metric_queries.lock_states(self.unit.connection, there)
+        if len(locked) != len(there) or any(state.xid > self.unit.xid for state in locked.values()):
             raise Outrun
-        return locked
+        changed = {customer_id for customer_id, state in locked.items() if state != self._metered[customer_id].state}
+        # Since when one is deleted is told to callers; what matters is whether.
+        if any((locked[customer_id].deleted_at is None) != (self._deletions[customer_id] is None) for customer_id in changed):
+            raise Outrun
+        return metric_queries.list_metered(self.unit.connection, changed).values()
 
-    def _customers_to_make(self) -> tuple[customers.Together, dict[UUID, Metered]] | None:
+    def _customers_to_make(self) -> tuple[customers.Together | None, list[Metered]]:
         if not self._made:
-            return None
+            return None, []
         book = customers.Together(self.unit, self._caller, customers.References(keys=set(self._made.values())))
-        made = {}
+        made = []
         for customer_id, key in self._made.items():
             if book.find_id(key) is not None:
                 # Made by somebody else since we looked.
                 raise Outrun
-            made[customer_id] = bulk_metering.metered(customer_writing.create_known_by(book, key, customer_id=customer_id))
+            made.append(metered(customer_writing.create_known_by(book, key, customer_id=customer_id)))
         book.prepare()
         return book, made
 

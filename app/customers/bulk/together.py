@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -12,7 +12,7 @@ from uuid import UUID
 from app.attributes import held
 from app.attributes.definition import Definitions
 from app.changes import log
-from app.changes.log import Change
+from app.changes.log import Change, Written
 from app.core.caller import Caller
 from app.core.errors import Conflict, Outrun
 from app.core.syncing import ExternalKey
@@ -50,7 +50,7 @@ class _Prepared:
     changed: list[UUID]
     inserts: str | None
     updates: str | None
-    events: Mapping[str, Any]
+    events: Sequence[Written]
 
 
 class Together:
@@ -153,7 +153,7 @@ class Together:
             changed=changed,
             inserts=queries.rows_to_insert(new) if new else None,
             updates=queries.rows_to_update([rows[customer_id] for customer_id in changed]) if changed else None,
-            events=log.written(self.unit, self._caller, self._changes),
+            events=[log.written(change) for change in self._changes],
         )
 
     def write(self) -> None:
@@ -172,7 +172,7 @@ class Together:
             queries.insert_customers(db, prepared.inserts)
         if prepared.updates is not None:
             queries.update_customers(db, prepared.updates)
-        log.append_written(self.unit, prepared.events)
+        log.append_written(self.unit, self._caller, prepared.events)
 
     def _ask_for(self, identifiers: Sequence[Identifier]) -> None:
         """Of what was not foreseen, as a phone that only its customer's country tells how to read."""
