@@ -19,6 +19,7 @@ from app.core.syncing import ExternalKey
 from app.customers.models import Customer
 from app.db.base import table_of
 from app.db.columns import to_json
+from app.db.copying import Copied, copied, send
 
 # Any: column values.
 
@@ -73,7 +74,6 @@ _RELEASE = text(f"DELETE FROM contact_history_keys k USING {_SENT_KEYS} WHERE k.
 _COLUMNS = tuple(column.name for column in _ENTRIES.c)
 _WRITTEN = tuple(name for name in _COLUMNS if name not in ("id", "customer_id", "created_at"))
 _SENT_ROWS = "json_populate_recordset(NULL::contact_history, CAST(:rows AS json))"
-_INSERT = text(f"INSERT INTO contact_history ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} FROM {_SENT_ROWS}")
 _UPDATE = text(
     f"""
     UPDATE contact_history e SET {", ".join(f"{name} = sent.{name}" for name in _WRITTEN)}
@@ -137,9 +137,9 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, tuple[UUID, UUID]]) ->
     return taken
 
 
-def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> str:
-    """What `insert_entries` takes: without what is null, which are most columns of most rows."""
-    return to_json([{name: value for name, value in row.items() if value is not None} for row in rows])
+def rows_to_insert(rows: Sequence[Mapping[str, Any]]) -> Copied:
+    """What `insert_entries` takes."""
+    return copied(_ENTRIES, {name: [row[name] for row in rows] for name in _COLUMNS})
 
 
 def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -147,8 +147,9 @@ def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
     return to_json(rows)
 
 
-def insert_entries(db: Connection, rows: str) -> None:
-    db.execute(_INSERT, {"rows": rows})
+def insert_entries(db: Connection, rows: Copied) -> None:
+    """By COPY: nothing can be in the way of rows with new ids, or of those that were taken out."""
+    send(db, rows)
 
 
 def update_entries(db: Connection, rows: str) -> None:

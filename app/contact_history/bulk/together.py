@@ -28,6 +28,7 @@ from app.core.syncing import ExternalKey
 from app.customers import writing as customer_writing
 from app.customers.bulk import queries as customer_queries
 from app.customers.bulk import together as customers
+from app.db.copying import Copied
 from app.db.unit_of_work import UnitOfWork
 
 # Any: columns of rows.
@@ -40,9 +41,9 @@ class _Prepared:
 
     changed: list[EntryRecord]
     moved: list[EntryRecord]
-    inserts: str | None
+    inserts: Copied | None
     updates: str | None
-    events: Mapping[str, Any]
+    events: Copied
     facts: Mapping[UUID, tuple[list[Fact], list[Fact]]]
     customers: tuple[customers.Together, dict[UUID, Metered]] | None
 
@@ -152,7 +153,7 @@ class Together:
             moved=list(moved.values()),
             inserts=queries.rows_to_insert(inserts) if inserts else None,
             updates=queries.rows_to_update(updates) if updates else None,
-            events=log.written(self.unit, self._caller, self._changes),
+            events=log.rows_to_append(self.unit, self._caller, self._changes),
             facts=metering.net((self._stored.get(entry_id), after) for entry_id, after in self._written.items()),
             customers=self._customers_to_make(),
         )
@@ -179,7 +180,7 @@ class Together:
             queries.insert_entries(db, prepared.inserts)
         if prepared.updates is not None:
             queries.update_entries(db, prepared.updates)
-        log.append_written(self.unit, prepared.events)
+        log.append_rows(self.unit, prepared.events)
         log.append(self.unit, self._caller, bulk_metering.change(self.unit, metered, prepared.facts))
 
     def _read(self, references: References) -> None:

@@ -16,10 +16,14 @@ from app.attributes.models import AttributeEdition
 from app.core.syncing import ExternalKey
 from app.customers import queries
 from app.customers.models import Customer
-from app.customers.record import METRICS, CustomerRecord
+from app.customers.record import CustomerRecord
+from app.db.base import table_of
 from app.db.columns import to_json
+from app.db.copying import Copied, copied, send
 
 # Any: column values.
+
+_CUSTOMERS = table_of(Customer)
 
 # As the text of an array: psycopg would write it id by id in Python.
 _IDS = cast(bindparam("ids", type_=Text), ARRAY(Uuid))
@@ -56,8 +60,6 @@ _CLAIM = text(
 )
 _RELEASE = text(f"DELETE FROM customer_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
 
-_INSERTED = ", ".join(queries.INSERTED)
-_INSERT = text(f"INSERT INTO customers ({_INSERTED}) SELECT {_INSERTED} FROM json_populate_recordset(NULL::customers, CAST(:rows AS json))")
 _UPDATE = text(
     f"""
     UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in queries.WRITTEN)}
@@ -110,9 +112,9 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
     return taken
 
 
-def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> str:
-    """What `insert_customers` takes: without what is null, or a default, which are most columns of most rows."""
-    return to_json([{name: value for name, value in row.items() if value is not None and name not in METRICS} for row in rows])
+def rows_to_insert(rows: Sequence[Mapping[str, Any]]) -> Copied:
+    """What `insert_customers` takes: all columns but the metrics, which have their defaults."""
+    return copied(_CUSTOMERS, {name: [row[name] for row in rows] for name in queries.INSERTED})
 
 
 def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -120,8 +122,9 @@ def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
     return to_json(rows)
 
 
-def insert_customers(db: Connection, rows: str) -> None:
-    db.execute(_INSERT, {"rows": rows})
+def insert_customers(db: Connection, rows: Copied) -> None:
+    """By COPY: nothing can be in the way of rows with new ids."""
+    send(db, rows)
 
 
 def update_customers(db: Connection, rows: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -22,6 +22,7 @@ from app.customers.book import Identifier
 from app.customers.bulk import queries
 from app.customers.matching import identifiers_of
 from app.customers.record import CustomerRecord
+from app.db.copying import Copied
 from app.db.unit_of_work import UnitOfWork
 
 
@@ -48,9 +49,9 @@ class _Prepared:
     """Rows as they are sent, those that are there by id, and events."""
 
     changed: list[UUID]
-    inserts: str | None
+    inserts: Copied | None
     updates: str | None
-    events: Mapping[str, Any]
+    events: Copied
 
 
 class Together:
@@ -153,7 +154,7 @@ class Together:
             changed=changed,
             inserts=queries.rows_to_insert(new) if new else None,
             updates=queries.rows_to_update([rows[customer_id] for customer_id in changed]) if changed else None,
-            events=log.written(self.unit, self._caller, self._changes),
+            events=log.rows_to_append(self.unit, self._caller, self._changes),
         )
 
     def write(self) -> None:
@@ -172,7 +173,7 @@ class Together:
             queries.insert_customers(db, prepared.inserts)
         if prepared.updates is not None:
             queries.update_customers(db, prepared.updates)
-        log.append_written(self.unit, prepared.events)
+        log.append_rows(self.unit, prepared.events)
 
     def _ask_for(self, identifiers: Sequence[Identifier]) -> None:
         """Of what was not foreseen, as a phone that only its customer's country tells how to read."""
