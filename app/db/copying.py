@@ -6,8 +6,8 @@ For keys, which others may have, COPY knows no ON CONFLICT; and on Citus its vio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Connection, Integer, Table
@@ -19,45 +19,38 @@ from app.db.engines import driver_connection
 
 # Any: column values.
 
-_NULL = rb"\N"
+# Rows that are written at once: as many as make the way from column to column cheap, and so few that the server has something to do
+# while the next are made.
+_ROWS = 100
 
-# What orjson puts between two strings of a list: in a string it writes no line end.
+_NULL = rb"\N"
+# What stands between two strings in a list: in a string itself there is no line end.
 _BETWEEN = b'",\n  "'
 _BEGINNING, _END = b'[\n  "', b'"\n]'
 # An escape, or what only looks like one behind a backslash that stands for itself.
 _ESCAPE = re.compile(rb"\\(?:u00([0-9a-f]{2})|.)")
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """Rows on their way to a table."""
+class Copying:
+    """COPY into some columns of a table."""
 
-    statement: str
-    data: bytes
+    def __init__(self, table: Table, names: Sequence[str]) -> None:
+        self._statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN"
+        self._writers = [_writer(table.c[name].type) for name in names]
 
+    def texts(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+        """What `send` takes; each text is made when it is asked for, and each row before."""
+        following = iter(rows)
+        while some := list(islice(following, _ROWS)):
+            columns = zip(*some, strict=True)
+            written = [_column(writer, values) for writer, values in zip(self._writers, columns, strict=True)]
+            yield b"\n".join(map(b"\t".join, zip(*written, strict=True))) + b"\n"
 
-def copied(table: Table, columns: Mapping[str, Sequence[Any]]) -> Copied:
-    """Rows, one at least, of which `columns` holds the values by column: what goes to the database, made without it.
-
-    A column that is null in every row is left out, as most are.
-    """
-    names, texts = [], []
-    for name, values in columns.items():
-        there = [value for value in values if value is not None]
-        if there:
-            written = _writer(table.c[name].type)(there)
-            if len(there) < len(values):
-                following = iter(written)
-                written = [_NULL if value is None else next(following) for value in values]
-            names.append(name)
-            texts.append(written)
-    return Copied(f"COPY {table.name} ({', '.join(names)}) FROM STDIN", b"\n".join(map(b"\t".join, zip(*texts, strict=True))))
-
-
-def send(db: Connection, rows: Copied) -> None:
-    """Insert the rows in their order. Raises psycopg's errors, as they are."""
-    with driver_connection(db).cursor() as cursor, cursor.copy(rows.statement) as copy:
-        copy.write(rows.data)
+    def send(self, db: Connection, texts: Iterable[bytes]) -> None:
+        """Insert rows in their order. Raises psycopg's errors, as they are."""
+        with driver_connection(db).cursor() as cursor, cursor.copy(self._statement) as copy:
+            for text in texts:
+                copy.write(text)
 
 
 def _writer(kind: TypeEngine[Any]) -> Callable[[Sequence[Any]], Sequence[bytes]]:
@@ -66,6 +59,14 @@ def _writer(kind: TypeEngine[Any]) -> Callable[[Sequence[Any]], Sequence[bytes]]
     if isinstance(kind, ARRAY):
         return _arrays
     return _numbers if isinstance(kind, (Integer, BigInteger, Xid8)) else _strings
+
+
+def _column(writer: Callable[[Sequence[Any]], Sequence[bytes]], values: Sequence[Any]) -> Sequence[bytes]:
+    there = [value for value in values if value is not None]
+    if len(there) == len(values):
+        return writer(values)
+    following = iter(writer(there) if there else ())
+    return [_NULL if value is None else next(following) for value in values]
 
 
 def _strings(values: Sequence[Any]) -> Sequence[bytes]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import ARRAY, LargeBinary, Table, Text, text
+from psycopg.pq import TransactionStatus
+from sqlalchemy import ARRAY, Connection, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.changes.models import Event
@@ -17,7 +19,8 @@ from app.contact_history.models import ContactHistoryEntry
 from app.customers.models import Customer
 from app.db.base import table_of
 from app.db.columns import to_json
-from app.db.copying import copied, send
+from app.db.copying import Copying
+from app.db.engines import driver_connection
 from tests.builders import database
 from tests.db.test_shown import TEXT, value_of
 
@@ -67,40 +70,69 @@ def rows_of(table: Table) -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(st.fixed_dictionaries({column.name: strategy(column) for column in table.c}), min_size=1, max_size=3)
 
 
-def arrived(app: Flask, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The rows of a table of that shape, in their order, as text, and what PostgreSQL makes of the same rows sent as JSON."""
+@contextmanager
+def instead_of(app: Flask, table: str, columns: str) -> Iterator[Connection]:
+    """A connection to which `table` is another one, empty, for as long as the block takes."""
     with database(app) as connection:
         connection.execute(text("BEGIN"))
-        # In front of the table of that name.
-        connection.execute(text(f"CREATE TEMP TABLE {table.name} (LIKE {table.name}) ON COMMIT DROP"))
-        send(connection, copied(table, {column.name: [row[column.name] for row in rows] for column in table.c}))
+        try:
+            connection.execute(text(f"CREATE TEMP TABLE {table} ({columns})"))
+            yield connection
+        finally:
+            connection.execute(text("ROLLBACK"))
+
+
+def arrived(app: Flask, table: Table, rows: Sequence[Mapping[str, Any]]) -> tuple[Sequence[str], Sequence[str]]:
+    """The rows of a table of that shape, in their order, as text, and what PostgreSQL makes of the same rows sent as JSON."""
+    copying = Copying(table, [column.name for column in table.c])
+    with instead_of(app, table.name, f"LIKE {table.name}") as connection:
+        copying.send(connection, copying.texts([row[column.name] for column in table.c] for row in rows))
         found = connection.scalars(text(f"SELECT CAST(t AS text) FROM {table.name} t ORDER BY ctid")).all()
         asked = f"SELECT CAST(t AS text) FROM json_populate_recordset(NULL::{table.name}, CAST(:rows AS json)) t"
         expected = connection.scalars(text(asked), {"rows": to_json(rows)}).all()
-        connection.execute(text("ROLLBACK"))
-    assert found == expected
-    return list(found)
+    return found, expected
 
 
-class TestCopied:
+class TestCopying:
     @pytest.mark.parametrize("table", OURS, ids=lambda table: table.name)
     @settings(max_examples=150, deadline=None)
     @given(data=st.data())
     def test_rows_are_what_they_are_by_a_statement(self, session_app: Flask, table: Table, data: st.DataObject) -> None:
         rows = data.draw(rows_of(table))
 
-        found = arrived(session_app, table, rows)
+        found, expected = arrived(session_app, table, rows)
 
+        assert found == expected
         assert len(found) == len(rows)
 
     @pytest.mark.parametrize("value", PIECES)
     def test_a_text_is_itself_between_two_others(self, session_app: Flask, value: str) -> None:
-        keys = {"source": ["a", value, None], "external_id": [value, None, "b"]}
-        with database(session_app) as connection:
-            connection.execute(text("BEGIN"))
-            connection.execute(text("CREATE TEMP TABLE contact_history (source text, external_id text) ON COMMIT DROP"))
-            send(connection, copied(table_of(ContactHistoryEntry), keys))
-            found = [tuple(row) for row in connection.execute(text("SELECT source, external_id FROM contact_history"))]
-            connection.execute(text("ROLLBACK"))
+        copying = Copying(table_of(ContactHistoryEntry), ["source", "external_id"])
+        sent = [("a", value), (value, None), (None, "b")]
 
-        assert found == [("a", value), (value, None), (None, "b")]
+        with instead_of(session_app, "contact_history", "source text, external_id text") as connection:
+            copying.send(connection, copying.texts(sent))
+            found = [tuple(row) for row in connection.execute(text("SELECT source, external_id FROM contact_history"))]
+
+        assert found == sent
+
+    def test_many_rows_arrive_in_their_order(self, session_app: Flask) -> None:
+        copying = Copying(table_of(ContactHistoryEntry), ["version", "body"])
+        sent = [(number, f"line {number}\nand its second" if number % 3 else None) for number in range(1005)]
+
+        with instead_of(session_app, "contact_history", "n int GENERATED ALWAYS AS IDENTITY, version int, body text") as connection:
+            copying.send(connection, copying.texts(sent))
+            found = [tuple(row) for row in connection.execute(text("SELECT version, body FROM contact_history ORDER BY n"))]
+
+        assert found == sent
+
+    def test_what_can_not_be_written_ends_the_transaction(self, session_app: Flask) -> None:
+        copying = Copying(table_of(ContactHistoryEntry), ["body"])
+        half = "\ud800"
+
+        with instead_of(session_app, "contact_history", "body text") as connection:
+            with pytest.raises(TypeError):
+                copying.send(connection, copying.texts([*[("a",)] * 150, (half,)]))
+            status = driver_connection(connection).info.transaction_status
+
+        assert status == TransactionStatus.INERROR

@@ -5,8 +5,9 @@ Rows travel as one JSON text, see `app.customers.bulk.queries`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from app.core.syncing import ExternalKey
 from app.customers.models import Customer
 from app.db.base import table_of
 from app.db.columns import to_json
-from app.db.copying import Copied, copied, send
+from app.db.copying import Copying
 
 # Any: column values.
 
@@ -74,6 +75,8 @@ _RELEASE = text(f"DELETE FROM contact_history_keys k USING {_SENT_KEYS} WHERE k.
 _COLUMNS = tuple(column.name for column in _ENTRIES.c)
 _WRITTEN = tuple(name for name in _COLUMNS if name not in ("id", "customer_id", "created_at"))
 _SENT_ROWS = "json_populate_recordset(NULL::contact_history, CAST(:rows AS json))"
+_INSERT = Copying(_ENTRIES, _COLUMNS)
+_INSERTED = itemgetter(*_COLUMNS)
 _UPDATE = text(
     f"""
     UPDATE contact_history e SET {", ".join(f"{name} = sent.{name}" for name in _WRITTEN)}
@@ -137,9 +140,9 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, tuple[UUID, UUID]]) ->
     return taken
 
 
-def rows_to_insert(rows: Sequence[Mapping[str, Any]]) -> Copied:
-    """What `insert_entries` takes."""
-    return copied(_ENTRIES, {name: [row[name] for row in rows] for name in _COLUMNS})
+def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """What `insert_entries` takes, made as it is asked for."""
+    return _INSERT.texts(map(_INSERTED, rows))
 
 
 def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -147,9 +150,9 @@ def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
     return to_json(rows)
 
 
-def insert_entries(db: Connection, rows: Copied) -> None:
+def insert_entries(db: Connection, rows: Iterable[bytes]) -> None:
     """By COPY: nothing can be in the way of rows with new ids, or of those that were taken out."""
-    send(db, rows)
+    _INSERT.send(db, rows)
 
 
 def update_entries(db: Connection, rows: str) -> None:

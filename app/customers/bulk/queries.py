@@ -6,7 +6,8 @@ without indexes, of which 6 in Python against 28), with nothing to create, to cl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from app.customers.models import Customer
 from app.customers.record import CustomerRecord
 from app.db.base import table_of
 from app.db.columns import to_json
-from app.db.copying import Copied, copied, send
+from app.db.copying import Copying
 
 # Any: column values.
 
@@ -60,6 +61,8 @@ _CLAIM = text(
 )
 _RELEASE = text(f"DELETE FROM customer_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
 
+_INSERT = Copying(_CUSTOMERS, queries.INSERTED)
+_INSERTED = itemgetter(*queries.INSERTED)
 _UPDATE = text(
     f"""
     UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in queries.WRITTEN)}
@@ -112,9 +115,9 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
     return taken
 
 
-def rows_to_insert(rows: Sequence[Mapping[str, Any]]) -> Copied:
-    """What `insert_customers` takes: all columns but the metrics, which have their defaults."""
-    return copied(_CUSTOMERS, {name: [row[name] for row in rows] for name in queries.INSERTED})
+def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """What `insert_customers` takes, made as it is asked for."""
+    return _INSERT.texts(map(_INSERTED, rows))
 
 
 def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -122,9 +125,9 @@ def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
     return to_json(rows)
 
 
-def insert_customers(db: Connection, rows: Copied) -> None:
+def insert_customers(db: Connection, rows: Iterable[bytes]) -> None:
     """By COPY: nothing can be in the way of rows with new ids."""
-    send(db, rows)
+    _INSERT.send(db, rows)
 
 
 def update_customers(db: Connection, rows: str) -> None:
