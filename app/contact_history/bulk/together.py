@@ -6,14 +6,15 @@ waited for before. Only what follows for that customer's metrics is worked out a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from app.changes import log
-from app.changes.log import Change, Written
+from app.changes.log import Change
 from app.contact_history import merging, metric_queries
 from app.contact_history.bulk import queries
 from app.contact_history.bulk.footprint import Footprint, References
@@ -35,14 +36,14 @@ _Holder = tuple[UUID, UUID]
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Told:
     """Rows as they are sent, those that are there as they were read, events, metrics, and customers to be made."""
 
     changed: list[EntryRecord]
     moved: list[EntryRecord]
-    inserts: str | None
+    inserts: Iterable[bytes] | None
     updates: str | None
-    events: Sequence[Written]
+    events: Iterable[bytes]
     metering: Metering
     customers: customers.Together | None
 
@@ -72,7 +73,7 @@ class Together:
         self._written: dict[UUID, EntryRecord] = {}
         # Of an interaction that one line of an import alone has made what it is.
         self._digests: dict[UUID, bytes] = {}
-        self._prepared: _Prepared | None = None
+        self._prepared: _Told | None = None
         self._read(references)
 
     def find(self, entry_id: UUID, *, beside: UUID | None = None) -> FoundEntry | None:
@@ -144,45 +145,45 @@ class Together:
 
     def prepare(self) -> None:
         """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
-        changed = {entry_id: before for entry_id in self._written if (before := self._stored.get(entry_id)) is not None}
-        moved = {entry_id: before for entry_id, before in changed.items() if self._written[entry_id].customer_id != before.customer_id}
-        rows = {entry_id: self._row(record) for entry_id, record in self._written.items()}
-        inserts = [row for entry_id, row in rows.items() if entry_id not in changed or entry_id in moved]
-        updates = [rows[entry_id] for entry_id in changed if entry_id not in moved]
-        book, made = self._customers_to_make()
-        metering = Metering(self.unit, net((self._stored.get(entry_id), after) for entry_id, after in self._written.items()))
-        metering.decide([*self._metered.values(), *made])
-        self._prepared = _Prepared(
-            changed=list(changed.values()),
-            moved=list(moved.values()),
-            inserts=queries.rows_to_insert(inserts) if inserts else None,
-            updates=queries.rows_to_update(updates) if updates else None,
-            events=[log.written(change) for change in self._changes],
-            metering=metering,
-            customers=book,
-        )
+        told = self._told()
+        self._prepared = replace(told, inserts=told.inserts and list(told.inserts), events=list(told.events))
 
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote what was decided upon since it was read."""
         if not self._changes:
             return
-        if self._prepared is None:
-            self.prepare()
-        prepared = self._prepared
-        assert prepared is not None
-        db = self.unit.connection
+        # What was not prepared is made while the database is already writing what was made before.
+        told = self._prepared or self._told()
         # Customers before their interactions, and rows before keys, as everywhere.
-        prepared.metering.decide(self._lock_customers())
-        if prepared.customers is not None:
-            prepared.customers.write()
-        self._check_versions(prepared.changed)
+        told.metering.decide(self._lock_customers())
+        if told.customers is not None:
+            told.customers.write()
+        self._check_versions(told.changed)
         self._exchange_keys()
-        queries.take_out_entries(db, prepared.moved)
-        if prepared.inserts is not None:
-            queries.insert_entries(db, prepared.inserts)
-        if prepared.updates is not None:
-            queries.update_entries(db, prepared.updates)
-        log.append_written(self.unit, self._caller, [*prepared.events, *prepared.metering.write()])
+        queries.take_out_entries(self.unit.connection, told.moved)
+        if told.inserts is not None:
+            queries.insert_entries(self.unit.connection, told.inserts)
+        if told.updates is not None:
+            queries.update_entries(self.unit.connection, told.updates)
+        log.append_rows(self.unit, chain(told.events, log.rows_to_append(self.unit, self._caller, told.metering.write())))
+
+    def _told(self) -> _Told:
+        changed = {entry_id: before for entry_id in self._written if (before := self._stored.get(entry_id)) is not None}
+        moved = {entry_id: before for entry_id, before in changed.items() if self._written[entry_id].customer_id != before.customer_id}
+        new = [record for entry_id, record in self._written.items() if entry_id not in changed or entry_id in moved]
+        updates = [self._row(self._written[entry_id]) for entry_id in changed if entry_id not in moved]
+        book, made = self._customers_to_make()
+        metering = Metering(self.unit, net((self._stored.get(entry_id), after) for entry_id, after in self._written.items()))
+        metering.decide([*self._metered.values(), *made])
+        return _Told(
+            changed=list(changed.values()),
+            moved=list(moved.values()),
+            inserts=queries.rows_to_insert(map(self._row, new)) if new else None,
+            updates=queries.rows_to_update(updates) if updates else None,
+            events=log.rows_to_append(self.unit, self._caller, map(log.written, self._changes)),
+            metering=metering,
+            customers=book,
+        )
 
     def _read(self, references: References) -> None:
         self._ask_for_keys(references.keys)
