@@ -59,8 +59,11 @@ def stored(record: EntryRecord) -> dict[str, Any]:
 
 def derived(values: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that are made from an interaction's fields and never shown."""
-    body = values["body"]
-    text = search.search_text([values["subject"], values["outcome"], body and body[:BODY_SEARCHED]])
+    subject, outcome, body = values["subject"], values["outcome"], values["body"]
+    if not (subject or outcome or body):
+        # As of nearly every order.
+        return {"search_text": "", "search_grams": []}
+    text = search.search_text([subject, outcome, body and body[:BODY_SEARCHED]])
     return {"search_text": text, "search_grams": search.search_grams(text)}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple
 
 from app.core import money
@@ -107,13 +108,15 @@ def draft(before: Metrics, *, gone: Collection[Fact], come: Collection[Fact]) ->
     )
 
 
-def settled(drafted: Draft, *, found: Mapping[str, datetime | None], left: Collection[str]) -> Metrics:
-    """The metrics, once `found` says what the lost extremes fall back to and `left` in which emptied currencies orders are left."""
-    assert drafted.lost <= found.keys()
+def settled(drafted: Draft, *, found: Mapping[str, datetime | None] = MappingProxyType({}), left: Collection[str] = ()) -> Metrics:
+    """The metrics, once `found` says what the lost extremes fall back to and `left` in which emptied currencies orders are left; neither
+    need be said where the draft is not open."""
     contact_count, order_count = drafted.counts
-    emptied = drafted.emptied.difference(left)
-    totals = {name: amount for name, amount in drafted.totals.items() if name not in emptied} if emptied else drafted.totals
-    times = {**drafted.times, **{name: found[name] for name in drafted.lost}} if drafted.lost else drafted.times
+    totals, times = drafted.totals, drafted.times
+    if drafted.is_open:
+        emptied = drafted.emptied.difference(left)
+        totals = {name: amount for name, amount in totals.items() if name not in emptied}
+        times = {**times, **{name: found[name] for name in drafted.lost}}
     return Metrics(contact_count=contact_count, order_count=order_count, order_total=totals, **times)
 
 

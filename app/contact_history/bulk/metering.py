@@ -10,7 +10,6 @@ from app.changes import log
 from app.changes.log import Written
 from app.contact_history import metering, metrics
 from app.contact_history.bulk import metric_queries
-from app.contact_history.bulk.metric_queries import Found
 from app.contact_history.metric_queries import Metered, State
 from app.contact_history.metrics import Draft, Fact, Metrics
 from app.customers.record import CustomerRecord
@@ -31,34 +30,35 @@ class Metering:
         self._facts = facts
         # Those for which something has to be looked up, once all interactions are written.
         self._open: dict[UUID, tuple[Metered, Draft]] = {}
-        # The others, as they are sent.
-        self._updates: dict[UUID, str] = {}
-        self._events: dict[UUID, Written] = {}
+        # Of the others the update and the event as they are sent; None: nothing changes.
+        self._settled: dict[UUID, tuple[str, Written] | None] = {}
 
     def decide(self, customers: Iterable[Metered]) -> None:
         """For those of `customers` that the facts are of; what was decided for one of them before does not count any more."""
         for customer in customers:
-            if customer.id in self._facts:
-                gone, come = self._facts[customer.id]
-                draft = metrics.draft(customer.metrics, gone=gone, come=come)
-                if draft.is_open:
-                    self._open[customer.id] = customer, draft
-                else:
+            facts = self._facts.get(customer.id)
+            if facts is None:
+                continue
+            draft = metrics.draft(customer.metrics, gone=facts[0], come=facts[1])
+            if draft.is_open:
+                self._settled.pop(customer.id, None)
+                self._open[customer.id] = customer, draft
+            else:
+                if self._open:
                     self._open.pop(customer.id, None)
-                    self._settle(customer, draft, Found())
+                self._settled[customer.id] = self._settle(customer, metrics.settled(draft))
 
     def write(self) -> list[Written]:
         """Write the metrics of the customers, which are locked, and whose interactions are written; the events, which are not yet."""
         found = metric_queries.find_lost(self._unit.connection, {customer_id: draft for customer_id, (_, draft) in self._open.items()})
         for customer_id, (customer, draft) in self._open.items():
-            self._settle(customer, draft, found[customer_id])
-        metric_queries.update_metrics(self._unit.connection, self._updates.values())
-        return list(self._events.values())
+            after = metrics.settled(draft, found=found[customer_id].times, left=found[customer_id].left)
+            self._settled[customer_id] = self._settle(customer, after)
+        changed = [settled for settled in self._settled.values() if settled is not None]
+        metric_queries.update_metrics(self._unit.connection, [row for row, _ in changed])
+        return [event for _, event in changed]
 
-    def _settle(self, customer: Metered, draft: Draft, found: Found) -> None:
-        after = metrics.settled(draft, found=found.times, left=found.left)
-        self._updates.pop(customer.id, None)
-        self._events.pop(customer.id, None)
-        if after != customer.metrics:
-            self._updates[customer.id] = metric_queries.row_to_update(customer, after, xid=self._unit.xid)
-            self._events[customer.id] = log.written(metering.told(customer, after))
+    def _settle(self, customer: Metered, after: Metrics) -> tuple[str, Written] | None:
+        if after == customer.metrics:
+            return None
+        return metric_queries.row_to_update(customer, after, xid=self._unit.xid), log.written(metering.told(customer, after))

@@ -18,16 +18,13 @@ from app.changes.log import Change
 from app.contact_history import merging, metric_queries
 from app.contact_history.bulk import queries
 from app.contact_history.bulk.footprint import Footprint, References
-from app.contact_history.bulk.metering import Metering, metered
+from app.contact_history.bulk.metering import Metering
+from app.contact_history.bulk.owners import Owners
 from app.contact_history.metering import net
-from app.contact_history.metric_queries import Metered
 from app.contact_history.record import EntryRecord, FoundEntry
 from app.core.caller import Caller
 from app.core.errors import Conflict, Outrun
-from app.core.ids import new_id
 from app.core.syncing import ExternalKey
-from app.customers import writing as customer_writing
-from app.customers.bulk import queries as customer_queries
 from app.customers.bulk import together as customers
 from app.db.unit_of_work import UnitOfWork
 
@@ -58,17 +55,7 @@ class Together:
         self._keys: dict[ExternalKey, _Holder | None] = {}
         self._stored: dict[UUID, EntryRecord | None] = {}
         self._records: dict[UUID, EntryRecord | None] = {}
-        self._customer_keys: dict[ExternalKey, UUID | None] = {}
-        # Customers that were looked for, those of them that there are as they were read, and of these and those to be made since when each
-        # is deleted.
-        self._asked: set[UUID] = set()
-        self._metered: dict[UUID, Metered] = {}
-        self._deletions: dict[UUID, datetime | None] = {}
-        # Decisions rest on what these are.
-        self._held: set[UUID] = set()
-        # Customers to be made once an interaction is theirs, and those that are.
-        self._planned: dict[UUID, ExternalKey] = {}
-        self._made: dict[UUID, ExternalKey] = {}
+        self._owners = Owners(unit, caller)
         self._changes: list[Change] = []
         self._written: dict[UUID, EntryRecord] = {}
         # Of an interaction that one line of an import alone has made what it is.
@@ -81,8 +68,7 @@ class Together:
         record = self._records[entry_id]
         if record is None:
             return None
-        self._ask_for_customers([record.customer_id])
-        return FoundEntry(record, self._deletions.get(record.customer_id))
+        return FoundEntry(record, self._owners.deleted_at(record.customer_id))
 
     def find_by_key(self, key: ExternalKey, *, beside: UUID | None = None) -> FoundEntry | None:
         holder = self._find_holder(key)
@@ -95,23 +81,13 @@ class Together:
         return found
 
     def find_customer(self, key: ExternalKey) -> UUID | None:
-        self._ask_for_customer_keys([key])
-        return self._customer_keys[key]
+        return self._owners.find(key)
 
     def make_customer(self, key: ExternalKey, *, holder: UUID | None) -> UUID:
-        """Made when an interaction is written for it: one that is refused leaves nothing behind."""
-        customer_id = new_id()
-        self._planned[customer_id] = key
-        self._customer_keys[key] = customer_id
-        self._asked.add(customer_id)
-        self._deletions[customer_id] = None
-        return customer_id
+        return self._owners.plan(key)
 
-    def hold(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, datetime | None]:
-        wanted = set(customer_ids)
-        self._ask_for_customers(wanted)
-        self._held |= wanted
-        return {customer_id: self._deletions[customer_id] for customer_id in wanted if customer_id in self._deletions}
+    def hold(self, customer_ids: Collection[UUID]) -> Mapping[UUID, datetime | None]:
+        return self._owners.hold(customer_ids)
 
     def insert(self, record: EntryRecord, change: Change, *, own: ExternalKey | None) -> None:
         self._hold_key(record, None)
@@ -134,14 +110,14 @@ class Together:
         return not (
             other.ids.isdisjoint(self._stored)
             and other.keys.isdisjoint(self._stored_keys)
-            and other.customer_keys.isdisjoint(self._planned.values())
+            and other.customer_keys.isdisjoint(self._owners.planned_keys)
         )
 
     def footprint(self) -> Footprint | None:
         """What the decisions made so far change; None: nothing."""
         if not self._changes:
             return None
-        return Footprint(frozenset(self._written), frozenset(self._moved_keys()), frozenset(self._made.values()))
+        return Footprint(frozenset(self._written), frozenset(self._moved_keys()), frozenset(self._owners.made_keys))
 
     def prepare(self) -> None:
         """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
@@ -155,7 +131,7 @@ class Together:
         # What was not prepared is made while the database is already writing what was made before.
         told = self._prepared or self._told()
         # Customers before their interactions, and rows before keys, as everywhere.
-        told.metering.decide(self._lock_customers())
+        told.metering.decide(self._owners.lock())
         if told.customers is not None:
             told.customers.write()
         self._check_versions(told.changed)
@@ -168,16 +144,16 @@ class Together:
         log.append_rows(self.unit, chain(told.events, log.rows_to_append(self.unit, self._caller, told.metering.write())))
 
     def _told(self) -> _Told:
-        changed = {entry_id: before for entry_id in self._written if (before := self._stored.get(entry_id)) is not None}
-        moved = {entry_id: before for entry_id, before in changed.items() if self._written[entry_id].customer_id != before.customer_id}
-        new = [record for entry_id, record in self._written.items() if entry_id not in changed or entry_id in moved]
-        updates = [self._row(self._written[entry_id]) for entry_id in changed if entry_id not in moved]
-        book, made = self._customers_to_make()
-        metering = Metering(self.unit, net((self._stored.get(entry_id), after) for entry_id, after in self._written.items()))
-        metering.decide([*self._metered.values(), *made])
+        written = [(self._stored.get(entry_id), after) for entry_id, after in self._written.items()]
+        changed = [(before, after) for before, after in written if before is not None]
+        new = [after for before, after in written if before is None or before.customer_id != after.customer_id]
+        updates = [self._row(after) for before, after in changed if before.customer_id == after.customer_id]
+        book, made = self._owners.make()
+        metering = Metering(self.unit, net(written))
+        metering.decide(chain(self._owners.as_read(), made))
         return _Told(
-            changed=list(changed.values()),
-            moved=list(moved.values()),
+            changed=[before for before, _ in changed],
+            moved=[before for before, after in changed if before.customer_id != after.customer_id],
             inserts=queries.rows_to_insert(map(self._row, new)) if new else None,
             updates=queries.rows_to_update(updates) if updates else None,
             events=log.rows_to_append(self.unit, self._caller, map(log.written, self._changes)),
@@ -187,9 +163,7 @@ class Together:
 
     def _read(self, references: References) -> None:
         self._ask_for_keys(references.keys)
-        self._ask_for_customer_keys(references.customer_keys)
-        known = (customer_id for customer_id in self._customer_keys.values() if customer_id is not None)
-        named = references.customer_ids.union(known)
+        named = references.customer_ids | self._owners.ask_by_key(references.customer_keys)
         entry_ids = references.ids.union(holder[1] for holder in self._stored_keys.values() if holder is not None)
         if self.unit.contended:
             # Whoever takes turns does it by the customers first.
@@ -199,7 +173,7 @@ class Together:
         self._ask_for_entries(entry_ids)
         there = [entry for entry in self._records.values() if entry is not None]
         self._ask_for_keys({entry.key for entry in there if entry.key is not None} | self._new_keys(references))
-        self._ask_for_customers(named.union(entry.customer_id for entry in there))
+        self._owners.ask(named.union(entry.customer_id for entry in there))
 
     def _new_keys(self, references: References) -> set[ExternalKey]:
         found = set()
@@ -213,30 +187,23 @@ class Together:
 
     def _ask_for_keys(self, keys: Collection[ExternalKey]) -> None:
         wanted = [key for key in keys if key not in self._keys]
+        if not wanted:
+            return
         found = queries.list_holders(self.unit.connection, wanted)
         for key in wanted:
             self._stored_keys[key] = self._keys[key] = found.get(key)
 
-    def _ask_for_customer_keys(self, keys: Collection[ExternalKey]) -> None:
-        wanted = [key for key in keys if key not in self._customer_keys]
-        found = customer_queries.list_ids_by_key(self.unit.connection, wanted)
-        self._customer_keys |= {key: found.get(key) for key in wanted}
-
     def _ask_for_entries(self, ids: Iterable[UUID]) -> None:
         wanted = [entry_id for entry_id in ids if entry_id not in self._records]
+        if not wanted:
+            return
         found = queries.list_entries_by_id(self.unit.connection, wanted, locked=self.unit.contended)
         for entry_id in wanted:
             self._stored[entry_id] = self._records[entry_id] = found.get(entry_id)
 
-    def _ask_for_customers(self, ids: Iterable[UUID]) -> None:
-        wanted = set(ids) - self._asked
-        self._asked |= wanted
-        found = metric_queries.list_metered(self.unit.connection, wanted)
-        self._metered |= found
-        self._deletions |= {customer_id: customer.state.deleted_at for customer_id, customer in found.items()}
-
     def _find_holder(self, key: ExternalKey) -> _Holder | None:
-        self._ask_for_keys([key])
+        if key not in self._keys:
+            self._ask_for_keys([key])
         return self._keys[key]
 
     def _hold_key(self, record: EntryRecord, before: ExternalKey | None) -> None:
@@ -256,36 +223,10 @@ class Together:
         self._records[record.id] = self._written[record.id] = record
         self._digests.pop(record.id, None)
         self._changes.append(change)
-        if record.customer_id in self._planned:
-            self._made[record.customer_id] = self._planned[record.customer_id]
+        self._owners.note_written(record.customer_id)
 
     def _moved_keys(self) -> dict[ExternalKey, _Holder | None]:
         return {key: holder for key, holder in self._keys.items() if self._stored_keys[key] != holder}
-
-    def _lock_customers(self) -> Iterable[Metered]:
-        """Those that somebody has written since they were read, as they are now and stay."""
-        there = self._held & self._metered.keys()
-        locked = metric_queries.lock_states(self.unit.connection, there)
-        if len(locked) != len(there) or any(state.xid > self.unit.xid for state in locked.values()):
-            raise Outrun
-        changed = {customer_id for customer_id, state in locked.items() if state != self._metered[customer_id].state}
-        # Since when one is deleted is told to callers; what matters is whether.
-        if any((locked[customer_id].deleted_at is None) != (self._deletions[customer_id] is None) for customer_id in changed):
-            raise Outrun
-        return metric_queries.list_metered(self.unit.connection, changed).values()
-
-    def _customers_to_make(self) -> tuple[customers.Together | None, list[Metered]]:
-        if not self._made:
-            return None, []
-        book = customers.Together(self.unit, self._caller, customers.References(keys=set(self._made.values())))
-        made = []
-        for customer_id, key in self._made.items():
-            if book.find_id(key) is not None:
-                # Made by somebody else since we looked.
-                raise Outrun
-            made.append(metered(customer_writing.create_known_by(book, key, customer_id=customer_id)))
-        book.prepare()
-        return book, made
 
     def _check_versions(self, changed: Collection[EntryRecord]) -> None:
         locked = queries.lock_versions(self.unit.connection, [before.id for before in changed])

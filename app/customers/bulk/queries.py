@@ -97,7 +97,7 @@ def list_ids_by_key(db: Connection, keys: Collection[ExternalKey]) -> dict[Exter
         return {}
     return {
         ExternalKey(source, external_id): customer_id
-        for source, external_id, customer_id in db.execute(_KEYS, {"keys": _json_of_keys(keys)})
+        for source, external_id, customer_id in db.execute(_KEYS, {"keys": _json_of_keys(keys)}).all()
     }
 
 
