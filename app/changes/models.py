@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, FetchedValue, Identity, Index, PrimaryKeyConstraint, SmallInteger, Text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, PrimaryKeyConstraint, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,7 +15,7 @@ from app.db.columns import Timestamp, Xid8
 
 
 class Event(Base):
-    """One effective write. `xid` is set by a trigger to the id of the transaction that appends; the feed's order is `(xid, id)`."""
+    """One effective write. `xid` is the id of the transaction that appends it; the feed's order is `(xid, id)`."""
 
     __tablename__ = "events"
     __table_args__ = (
@@ -24,7 +24,7 @@ class Event(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
-    xid: Mapped[int] = mapped_column(Xid8, FetchedValue())
+    xid: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
     # CloudEvents' `id`: one of ours and not the number, which would come again after a restore.
     event_id: Mapped[UUID]
     type: Mapped[str] = mapped_column(Text)

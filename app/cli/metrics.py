@@ -16,6 +16,7 @@ from app.cli import instance
 from app.config import Config
 from app.contact_history import recounting
 from app.contact_history.metric_queries import Recount
+from app.contact_history.metrics import NAMES
 from app.core.caller import command_line
 from app.core.times import format_timestamp
 from app.db import unit_of_work
@@ -87,10 +88,9 @@ def _pages(database: Database) -> Iterator[recounting.Page]:
 
 
 def _tell(recount: Recount) -> None:
-    for field in dataclasses.fields(recount.stored):
-        stored, counted = getattr(recount.stored, field.name), getattr(recount.counted, field.name)
+    for name, stored, counted in zip(NAMES, recount.stored, recount.counted, strict=True):
         if stored != counted:
-            click.echo(f"{recount.customer_id}  {field.name}  stored {_shown(stored)}  counted {_shown(counted)}")
+            click.echo(f"{recount.customer_id}  {name}  stored {_shown(stored)}  counted {_shown(counted)}")
 
 
 def _shown(value: object) -> str:

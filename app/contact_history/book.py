@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -35,8 +35,9 @@ class Book(Protocol):
     def make_customer(self, key: ExternalKey, *, holder: UUID | None) -> UUID:
         """The id of a new customer known by `key`, of whom nothing else is known. `holder`: whose the interaction is so far."""
 
-    def hold(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, datetime | None]:
-        """Those that there are of these, and since when each is deleted; so they stay up to the end of the unit."""
+    def hold(self, customer_ids: Collection[UUID]) -> Mapping[UUID, datetime | None]:
+        """Those that there are of these, others perhaps among them, and since when each is deleted; so they stay up to the end of the
+        unit."""
 
     def insert(self, record: EntryRecord, change: Change, *, own: ExternalKey | None) -> None:
         """Write a new interaction of a held customer, its external id, its event and what it counts for.

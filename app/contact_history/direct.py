@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -51,10 +51,10 @@ class Direct:
             self.hold([holder])
         return customer_writing.create_known_by(customers.Direct(self.unit, self._caller), key).id
 
-    def hold(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, datetime | None]:
+    def hold(self, customer_ids: Collection[UUID]) -> Mapping[UUID, datetime | None]:
         wanted = set(customer_ids)
         self._held |= metering.lock(self.unit, wanted - self._held.keys())
-        return {customer_id: self._held[customer_id].deleted_at for customer_id in wanted if customer_id in self._held}
+        return {customer_id: self._held[customer_id].state.deleted_at for customer_id in wanted if customer_id in self._held}
 
     def insert(self, record: EntryRecord, change: Change, *, own: ExternalKey | None) -> None:
         if record.key is not None:

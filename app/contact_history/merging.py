@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any
 
 from app.contact_history.record import WRITABLE, EntryRecord
@@ -16,9 +14,6 @@ from app.core.errors import FieldFault, Invalid
 
 # What an interaction is of which nothing was said. Its kind has to be said, and its time is the present.
 DEFAULTS: dict[str, Any] = {**dict.fromkeys(WRITABLE), "attributes": {}}
-
-_NAMES = tuple(field.name for field in fields(EntryRecord))
-_VALUES = attrgetter(*_NAMES)
 
 _AHEAD_MAX = timedelta(seconds=limits.OCCURRED_AHEAD_MAX_SECONDS)
 
@@ -31,19 +26,12 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any], *, now: datetime)
 
     null clears; within `attributes` the patch goes on by name. An amount is written as its currency is. Raises Invalid.
     """
-    after = dict(patch)
-    if "attributes" in patch:
-        after["attributes"] = attributes.merged(before["attributes"], patch["attributes"])
-        attributes.check_count("attributes", after["attributes"], limits.ATTRIBUTES_MAX)
-        attributes.check_size(after["attributes"])
-    whole = {**before, **after}
-    _check(whole)
-    if whole["amount"] is not None:
-        after["amount"] = money.written(whole["amount"], whole["currency"])
-    changed = {name: value for name, value in after.items() if not _same(name, value, before[name])}
-    if "occurred_at" in changed and changed["occurred_at"] > now + _AHEAD_MAX:
-        fault = FieldFault("/occurred_at", "occurred_in_future", "This lies more than 24 hours ahead.")
-        raise Invalid([fault], code="occurred_in_future")
+    whole = _merged(before, patch)
+    # An amount is written otherwise where its currency changes.
+    names = {**patch, "amount": None}
+    changed = {name: whole[name] for name in names if not _same(name, whole[name], before[name])}
+    if "occurred_at" in changed:
+        _check_time(changed["occurred_at"], now)
     return changed
 
 
@@ -51,12 +39,14 @@ def new(patch: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """All fields of a new interaction, of which `patch` was said. Raises Invalid."""
     if patch.get("kind") is None:
         raise Invalid([FieldFault("/kind", "required", "This field is required.")])
-    return DEFAULTS | merge(DEFAULTS, {"occurred_at": now, **patch}, now=now)
+    whole = _merged(DEFAULTS, {"occurred_at": now, **patch})
+    _check_time(whole["occurred_at"], now)
+    return whole
 
 
 def columns(record: EntryRecord) -> dict[str, Any]:
     """The columns of the row that a read needs."""
-    return dict(zip(_NAMES, _VALUES(record), strict=True))
+    return record._asdict()
 
 
 def stored(record: EntryRecord) -> dict[str, Any]:
@@ -69,9 +59,30 @@ def stored(record: EntryRecord) -> dict[str, Any]:
 
 def derived(values: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that are made from an interaction's fields and never shown."""
-    body = values["body"]
-    text = search.search_text([values["subject"], values["outcome"], body and body[:BODY_SEARCHED]])
+    subject, outcome, body = values["subject"], values["outcome"], values["body"]
+    if not (subject or outcome or body):
+        # As of nearly every order.
+        return {"search_text": "", "search_grams": []}
+    text = search.search_text([subject, outcome, body and body[:BODY_SEARCHED]])
     return {"search_text": text, "search_grams": search.search_grams(text)}
+
+
+def _merged(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    whole = {**before, **patch}
+    if "attributes" in patch:
+        whole["attributes"] = attributes.merged(before["attributes"], patch["attributes"])
+        attributes.check_count("attributes", whole["attributes"], limits.ATTRIBUTES_MAX)
+        attributes.check_size(whole["attributes"])
+    _check(whole)
+    if whole["amount"] is not None:
+        whole["amount"] = money.written(whole["amount"], whole["currency"])
+    return whole
+
+
+def _check_time(occurred_at: datetime, now: datetime) -> None:
+    if occurred_at > now + _AHEAD_MAX:
+        fault = FieldFault("/occurred_at", "occurred_in_future", "This lies more than 24 hours ahead.")
+        raise Invalid([fault], code="occurred_in_future")
 
 
 def _check(whole: Mapping[str, Any]) -> None:

@@ -51,7 +51,7 @@ def lock(unit: UnitOfWork, customer_ids: Iterable[UUID]) -> dict[UUID, Metered]:
     for customer_id in sorted(set(customer_ids)):
         customer = metric_queries.lock_metered(unit.connection, customer_id)
         if customer is not None:
-            if customer.xid > unit.xid:
+            if customer.state.xid > unit.xid:
                 raise Outrun
             found[customer_id] = customer
     return found
@@ -69,13 +69,13 @@ def write(unit: UnitOfWork, caller: Caller, customer: Metered, after: Metrics) -
     """Write the metrics of a locked customer and their event, unless they are the same. Raises Outrun."""
     if after == customer.metrics:
         return
-    values = {**metrics.values_of(after), "metrics_version": customer.metrics_version + 1, "xid": unit.xid}
+    values = {**after._asdict(), "metrics_version": customer.state.metrics_version + 1, "xid": unit.xid}
     if not metric_queries.update_metrics(unit, caller, told(customer, after), customer.id, values=values):
         raise Outrun
 
 
 def told(customer: Metered, after: Metrics) -> Change:
     """The event of a customer whose metrics change to `after`."""
-    now = {"metrics": metrics.values_of(after), "version": customer.version, "metrics_version": customer.metrics_version + 1}
-    was = {"metrics": metrics.values_of(customer.metrics)}
+    now = {"metrics": after._asdict(), "version": customer.state.version, "metrics_version": customer.state.metrics_version + 1}
+    was = {"metrics": customer.metrics._asdict()}
     return Change("customer.metrics_changed", subject_of("customers", customer.id), was, now, ("metrics",), customer.id)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Connection, Row, Select, Text, Uuid, any_, bindparam, cast, func, select, text, update
@@ -19,6 +19,7 @@ from app.core import money
 from app.core.caller import Caller
 from app.customers.models import Customer
 from app.db.base import table_of
+from app.db.columns import to_json
 from app.db.unit_of_work import UnitOfWork
 
 # Any: column values.
@@ -27,15 +28,21 @@ _CUSTOMERS = table_of(Customer)
 _ENTRIES = table_of(ContactHistoryEntry)
 
 
+class State(NamedTuple):
+    """What tells whether a customer's row is as it was read."""
+
+    deleted_at: datetime | None
+    version: int
+    metrics_version: int
+    xid: int
+
+
 @dataclass(frozen=True, slots=True)
 class Metered:
     """A customer's row, as far as its interactions are concerned."""
 
     id: UUID
-    deleted_at: datetime | None
-    version: int
-    metrics_version: int
-    xid: int
+    state: State
     metrics: Metrics
 
 
@@ -48,17 +55,14 @@ class Recount:
     counted: Metrics
 
 
-_STATE = tuple(_CUSTOMERS.c[name] for name in ("id", "deleted_at", "version", "metrics_version", "xid"))
+_STATE = (_CUSTOMERS.c.id, *(_CUSTOMERS.c[name] for name in State._fields))
 _METRICS = tuple(_CUSTOMERS.c[name] for name in NAMES)
 # Not FOR UPDATE: whoever only makes sure that the customer exists need not wait.
 _LOCK = select(*_STATE, *_METRICS).where(_CUSTOMERS.c.id == bindparam("key")).with_for_update(key_share=True)
+_IN_SET = _CUSTOMERS.c.id == any_(cast(bindparam("ids", type_=Text), ARRAY(Uuid)))
+_SET = select(*_STATE, *_METRICS).where(_IN_SET)
 # In one order, so that two who lock the same rows wait for each other and not in a circle.
-_LOCK_SET = (
-    select(*_STATE, *_METRICS)
-    .where(_CUSTOMERS.c.id == any_(cast(bindparam("ids", type_=Text), ARRAY(Uuid))))
-    .order_by(_CUSTOMERS.c.id)
-    .with_for_update(key_share=True)
-)
+_LOCK_SET = select(*_STATE).where(_IN_SET).order_by(_CUSTOMERS.c.id).with_for_update(key_share=True)
 _WRITTEN = (*NAMES, "metrics_version", "xid")
 _UPDATE = with_event(
     update(_CUSTOMERS)
@@ -127,12 +131,19 @@ def lock_metered(db: Connection, customer_id: UUID) -> Metered | None:
     return _read_metered(row)
 
 
-def lock_metered_set(db: Connection, customer_ids: Collection[UUID]) -> dict[UUID, Metered]:
-    """As `lock_metered`, of those customers that there are."""
+def list_metered(db: Connection, customer_ids: Collection[UUID]) -> dict[UUID, Metered]:
+    """Those customers that there are."""
     if not customer_ids:
         return {}
-    rows = db.execute(_LOCK_SET, {"ids": "{" + ",".join(map(str, customer_ids)) + "}"})
-    return {row.id: _read_metered(row) for row in rows}
+    # All at once: row by row they take three times as long.
+    return {row[0]: _read_metered(row) for row in db.execute(_SET, {"ids": _array(customer_ids)}).all()}
+
+
+def lock_states(db: Connection, customer_ids: Collection[UUID]) -> dict[UUID, State]:
+    """Of those customers that there are, as each is once nobody else writes it, and locked up to the end of the transaction."""
+    if not customer_ids:
+        return {}
+    return {row[0]: State(*row[1:]) for row in db.execute(_LOCK_SET, {"ids": _array(customer_ids)}).all()}
 
 
 def update_metrics(unit: UnitOfWork, caller: Caller, change: Change, customer_id: UUID, *, values: Mapping[str, Any]) -> bool:
@@ -178,9 +189,12 @@ def _extremes(names: tuple[str, ...]) -> Select[Any]:
 
 
 def _read_metered(row: Row[Any]) -> Metered:
-    values = row._mapping
-    metrics = Metrics(**{name: values[name] for name in NAMES})
-    return Metered(metrics=metrics, **{column.name: values[column.name] for column in _STATE})
+    return Metered(row[0], State(*row[1 : len(_STATE)]), Metrics(*row[len(_STATE) :]))
+
+
+def _array(ids: Collection[UUID]) -> str:
+    # orjson writes an id in a sixth of the time that Python takes, and an array may quote what it holds.
+    return "{" + to_json(list(ids))[1:-1] + "}"
 
 
 def _read_recount(row: Row[Any]) -> Recount:

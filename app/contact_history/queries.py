@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -27,7 +26,7 @@ from app.db.unit_of_work import UnitOfWork
 _ENTRIES = table_of(ContactHistoryEntry)
 _KEYS = table_of(ContactHistoryKey)
 
-COLUMNS = tuple(_ENTRIES.c[field.name] for field in fields(EntryRecord))
+COLUMNS = tuple(_ENTRIES.c[name] for name in EntryRecord._fields)
 
 
 @lru_cache(maxsize=1000)

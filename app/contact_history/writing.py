@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 from operator import attrgetter
@@ -16,10 +15,12 @@ from app.contact_history.record import TOLD, EntryRecord
 from app.core.errors import FieldFault, Gone, Invalid
 from app.core.ids import new_id
 from app.core.syncing import ExternalKey
+from app.db.columns import in_order_of_jsonb
 
 # Any: values of an interaction's fields.
 
-_TOLD_VALUES = attrgetter(*TOLD)
+_TOLD = in_order_of_jsonb(TOLD)
+_TOLD_VALUES = attrgetter(*_TOLD)
 
 
 def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer: str = "", own: ExternalKey | None = None) -> EntryRecord:
@@ -37,7 +38,7 @@ def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer:
         deleted_at=None,
         xid=unit.xid,
     )
-    told = dict(zip(TOLD, _TOLD_VALUES(record), strict=True))
+    told = dict(zip(_TOLD, _TOLD_VALUES(record), strict=True))
     book.insert(record, Change("contact_history.created", subject(record.id), None, told, TOLD, customer_id), own=own)
     return record
 
@@ -51,8 +52,7 @@ def change(book: Book, *, before: EntryRecord, changed: Mapping[str, Any], point
     if not changed:
         return before
     unit = book.unit
-    after = dataclasses.replace(
-        before,
+    after = before._replace(
         **changed,
         version=before.version + 1,
         # A writer that waited for the customer began before the one that it waited for.

@@ -16,10 +16,12 @@ from app.core.syncing import ExternalKey
 from app.customers import merging
 from app.customers.book import Book
 from app.customers.record import METRICS, TOLD, CustomerRecord
+from app.db.columns import in_order_of_jsonb
 
 # Any: values of a customer's fields.
 
-_TOLD_VALUES = attrgetter(*TOLD)
+_TOLD = in_order_of_jsonb(TOLD)
+_TOLD_VALUES = attrgetter(*_TOLD)
 
 _NO_METRICS: Mapping[str, Any] = {
     **dict.fromkeys(METRICS),
@@ -47,7 +49,7 @@ def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = Non
         deleted_at=None,
         xid=unit.xid,
     )
-    told = dict(zip(TOLD, _TOLD_VALUES(record), strict=True))
+    told = dict(zip(_TOLD, _TOLD_VALUES(record), strict=True))
     book.insert(record, Change("customer.created", subject(customer_id), None, told, TOLD, customer_id), own=own)
     return record
 

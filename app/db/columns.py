@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +21,22 @@ _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 def to_json(value: object) -> str:
     """JSON as PostgreSQL reads it into rows: times in UTC, bytes as a bytea is written."""
-    return orjson.dumps(value, option=_JSON_OPTIONS, default=_as_bytea).decode()
+    return to_json_bytes(value).decode()
+
+
+def to_json_bytes(value: object) -> bytes:
+    """As `to_json`, in UTF-8."""
+    return orjson.dumps(value, option=_JSON_OPTIONS, default=_as_bytea)
+
+
+def to_json_lines(values: Sequence[object]) -> bytes:
+    """As `to_json_bytes`, each value on a line of its own, behind two spaces."""
+    return orjson.dumps(values, option=_JSON_OPTIONS | orjson.OPT_INDENT_2, default=_as_bytea)
+
+
+def in_order_of_jsonb(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of an object's members as jsonb keeps them: what comes so it need not sort, a sixth of what an event costs the server."""
+    return tuple(sorted(names, key=lambda name: (len(name.encode()), name.encode())))
 
 
 def _as_bytea(value: object) -> str:

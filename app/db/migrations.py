@@ -23,14 +23,14 @@ class MigrationError(Exception):
     """A database that Kehu can't use, in a sentence."""
 
 
-def upgrade(url: str, config: Config) -> None:
-    """Run every migration that the database has not had yet. Raises MigrationError where the server is older than PostgreSQL 15.
+def upgrade(url: str, config: Config, revision: str = "head") -> None:
+    """Run every migration up to `revision` that the database has not had yet. Raises MigrationError where it is older than PostgreSQL 15.
 
     Safe to call from several processes at once: an advisory lock lets them take turns.
     """
     with plain_connection(url, config) as connection:
         _refuse_old_server(connection)
-        command.upgrade(_alembic_config(connection), "head")
+        command.upgrade(_alembic_config(connection), revision)
 
 
 @contextmanager

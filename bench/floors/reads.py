@@ -21,7 +21,7 @@ NAMES = tuple(name for name in CustomerRecord.__slots__ if name not in _NOT_SHOW
 # JSON as its text, which goes out as it is.
 COLUMNS = ", ".join(f"{name}::text" if name in _JSON_COLUMNS else name for name in NAMES)
 _FRAGMENTS = tuple(NAMES.index(name) for name in _JSON_COLUMNS)
-_ENTRY_NAMES = tuple(name for name in EntryRecord.__slots__ if name not in _NOT_SHOWN)
+_ENTRY_NAMES = tuple(name for name in EntryRecord._fields if name not in _NOT_SHOWN)
 _ENTRY_COLUMNS = ", ".join(f"{name}::text" if name in ("attributes", "amount") else name for name in _ENTRY_NAMES)
 _ENTRY_FRAGMENT = _ENTRY_NAMES.index("attributes")
 _EVENT_NAMES = ("xid", "id", "event_id", "type", "subject", "actor", "request_id", "time", "data")

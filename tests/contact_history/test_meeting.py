@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
+from app.contact_history import metric_queries, service
 from app.contact_history import queries as entry_queries
-from app.contact_history import service
 from app.contact_history.direct import Direct
 from app.core.caller import command_line
 from app.core.preconditions import NONE
@@ -20,6 +20,9 @@ from app.db import unit_of_work
 from app.db.unit_of_work import UnitOfWork
 from tests.builders import customer, entry, metrics
 from tests.client import Api
+from tests.contact_history.bulk.calls import batch, check_metrics
+from tests.contact_history.test_metrics import told
+from tests.statements import noted
 
 
 def meet(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, other: Callable[[], object]) -> None:
@@ -68,6 +71,31 @@ class TestCustomer:
 
         assert (response.headers["ETag"], response.json["metrics"]["order_count"]) == ('"2.1"', 1)
         assert api.get(f"/v1/customers/{owner}").json == response.json
+
+    def test_of_a_batch_only_the_metrics_that_changed_in_between_are_worked_out_again(
+        self, api: Api, owner: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = str(customer(api)["id"])
+        said = {"kind": "order", "amount": "5", "currency": "EUR"}
+        with ExitStack() as begun:
+            unit = begun.enter_context(earlier(api))
+
+            def append() -> None:
+                now = unit.now
+                service.create(Direct(unit, command_line("tests")), customer_id=UUID(owner), data={**said, "occurred_at": now})
+                begun.close()
+
+            meet(monkeypatch, metric_queries, "list_metered", append)
+            with noted(api.app, "customers") as asked:
+                sent = batch(api, *({"op": "create", "data": {**said, "customer_id": customer_id}} for customer_id in (owner, other)))
+
+        assert [result["outcome"] for result in sent] == ["created", "created"]
+        # Of the batch: read, locked, the one that changed read again, written. The writer in between locked and wrote it.
+        assert sum("metrics_version" in statement for statement, _ in asked) == 6
+        changes = [(data["before"]["metrics"]["order_count"], data["after"]["metrics_version"]) for data in told(api, owner)]
+        assert changes == [(0, 1), (1, 2)]
+        assert metrics(api, owner)["order_total"] == {"EUR": "10.00"}
+        check_metrics(api.app)
 
     def test_an_interaction_keeps_the_change_that_came_in_between(self, api: Api, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
         made = entry(api, owner)

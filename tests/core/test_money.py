@@ -41,6 +41,23 @@ class TestWritten:
         assert decimals == codes.minor_units(currency) or not text.endswith("0")
         assert money.written(text, currency) == text
 
+    @pytest.mark.parametrize(
+        ("text", "currency", "written"),
+        [
+            ("-0.00", "EUR", "0.00"),
+            ("-0", "JPY", "0"),
+            ("-0.01", "EUR", "-0.01"),
+            ("007.00", "EUR", "7.00"),
+            ("00.50", "EUR", "0.50"),
+            ("1.500", "EUR", "1.50"),
+            ("1.505", "EUR", "1.505"),
+            ("1", "EUR", "1.00"),
+            ("10.0", "JPY", "10"),
+        ],
+    )
+    def test_what_looks_otherwise_is_written_the_one_way(self, text: str, currency: str, written: str) -> None:
+        assert (money.written(text, currency), money.written(Decimal(text), currency)) == (written, written)
+
     @given(amounts=st.lists(AMOUNTS, max_size=20), currency=CURRENCIES)
     def test_what_is_added_and_taken_away_again_is_as_before(self, amounts: list[Decimal], currency: str) -> None:
         total = Decimal("0.10")

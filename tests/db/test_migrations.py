@@ -90,13 +90,18 @@ class TestUpAndDown:
         assert ask(empty_url, SHAPE) == first
 
     def test_each_step_can_be_undone_by_itself(self, empty_url: str) -> None:
-        migrations.upgrade(empty_url, config_for(empty_url))
-        shapes = []
-        for number in range(len(VERSIONS), 0, -1):
-            shapes.append(ask(empty_url, SHAPE))
-            migrations.downgrade(empty_url, f"{number - 1:04}" if number > 1 else "base")
+        revisions = [path.stem[:4] for path in VERSIONS]
+        going_up = {}
+        for revision in revisions:
+            migrations.upgrade(empty_url, config_for(empty_url), revision)
+            going_up[revision] = ask(empty_url, SHAPE)
 
-        assert shapes == sorted(shapes, key=len, reverse=True)
+        going_down = {}
+        for revision, before in reversed(list(zip(revisions, ["base", *revisions], strict=False))):
+            going_down[revision] = ask(empty_url, SHAPE)
+            migrations.downgrade(empty_url, before)
+
+        assert going_down == going_up
         assert ask(empty_url, SHAPE) == []
 
     def test_up_twice_changes_nothing(self, empty_url: str) -> None:

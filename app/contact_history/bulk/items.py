@@ -8,7 +8,7 @@ from typing import Any
 from app.contact_history.bulk.schemas import ContactHistoryBatchItemSchema, ContactHistoryImportLineSchema
 from app.contact_history.bulk.service import Item
 from app.core.errors import KehuError
-from app.core.preconditions import Precondition
+from app.core.preconditions import NONE
 from app.core.syncing import ExternalKey
 from app.web.bulk import items
 from app.web.bulk.items import Addressed
@@ -30,7 +30,7 @@ def of_line(data: Mapping[str, Any], *, source: str | None, digest: bytes) -> It
         op, key, said = items.of_line(_LINE, data, source=source)
     except KehuError as error:
         return error.kept()
-    return Item(op=op, key=key, entry_id=None, data=said, precondition=Precondition(), digest=digest)
+    return Item(op=op, key=key, entry_id=None, data=said, precondition=NONE, digest=digest)
 
 
 def customer_of_line(data: Mapping[str, Any]) -> ExternalKey | str | None:

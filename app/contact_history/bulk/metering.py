@@ -1,38 +1,64 @@
-"""Keeping the metrics of many customers true at once: what all writes together come to for each of them, in a statement for all."""
+"""Keeping the metrics of many customers true at once: decided for all of them by what they were when they were read, and again for those
+few that somebody has written by the time they are locked."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from app.changes.log import Change
+from app.changes import log
+from app.changes.log import Written
 from app.contact_history import metering, metrics
 from app.contact_history.bulk import metric_queries
-from app.contact_history.metric_queries import Metered
-from app.contact_history.metrics import Fact, Metrics
+from app.contact_history.metric_queries import Metered, State
+from app.contact_history.metrics import Draft, Fact, Metrics
 from app.customers.record import CustomerRecord
 from app.db.unit_of_work import UnitOfWork
 
 
 def metered(customer: CustomerRecord) -> Metered:
     """A customer that this unit has made."""
-    values = Metrics(**{name: getattr(customer, name) for name in metrics.NAMES})
-    return Metered(customer.id, customer.deleted_at, customer.version, customer.metrics_version, customer.xid, values)
+    values = Metrics(*(getattr(customer, name) for name in metrics.NAMES))
+    return Metered(customer.id, State(customer.deleted_at, customer.version, customer.metrics_version, customer.xid), values)
 
 
-def change(
-    unit: UnitOfWork, customers: Mapping[UUID, Metered], facts: Mapping[UUID, tuple[Collection[Fact], Collection[Fact]]]
-) -> list[Change]:
-    """Write what follows for locked `customers` from facts that are gone and that have come, all of it written already; the events, one for
-    each customer that changed."""
-    drafts = {
-        customer_id: metrics.draft(customers[customer_id].metrics, gone=gone, come=come) for customer_id, (gone, come) in facts.items()
-    }
-    found = metric_queries.find_lost(unit.connection, drafts)
-    changed = []
-    for customer_id, draft in drafts.items():
-        after = metrics.settled(draft, found=found[customer_id].times, left=found[customer_id].left)
-        if after != customers[customer_id].metrics:
-            changed.append((customers[customer_id], after))
-    metric_queries.update_metrics(unit.connection, changed, xid=unit.xid)
-    return [metering.told(customer, after) for customer, after in changed]
+class Metering:
+    """What follows for customers from facts that are gone and that have come, an update and an event for each customer that changes."""
+
+    def __init__(self, unit: UnitOfWork, facts: Mapping[UUID, tuple[list[Fact], list[Fact]]]) -> None:
+        self._unit = unit
+        self._facts = facts
+        # Those for which something has to be looked up, once all interactions are written.
+        self._open: dict[UUID, tuple[Metered, Draft]] = {}
+        # Of the others the update and the event as they are sent; None: nothing changes.
+        self._settled: dict[UUID, tuple[str, Written] | None] = {}
+
+    def decide(self, customers: Iterable[Metered]) -> None:
+        """For those of `customers` that the facts are of; what was decided for one of them before does not count any more."""
+        for customer in customers:
+            facts = self._facts.get(customer.id)
+            if facts is None:
+                continue
+            draft = metrics.draft(customer.metrics, gone=facts[0], come=facts[1])
+            if draft.is_open:
+                self._settled.pop(customer.id, None)
+                self._open[customer.id] = customer, draft
+            else:
+                if self._open:
+                    self._open.pop(customer.id, None)
+                self._settled[customer.id] = self._settle(customer, metrics.settled(draft))
+
+    def write(self) -> list[Written]:
+        """Write the metrics of the customers, which are locked, and whose interactions are written; the events, which are not yet."""
+        found = metric_queries.find_lost(self._unit.connection, {customer_id: draft for customer_id, (_, draft) in self._open.items()})
+        for customer_id, (customer, draft) in self._open.items():
+            after = metrics.settled(draft, found=found[customer_id].times, left=found[customer_id].left)
+            self._settled[customer_id] = self._settle(customer, after)
+        changed = [settled for settled in self._settled.values() if settled is not None]
+        metric_queries.update_metrics(self._unit.connection, [row for row, _ in changed])
+        return [event for _, event in changed]
+
+    def _settle(self, customer: Metered, after: Metrics) -> tuple[str, Written] | None:
+        if after == customer.metrics:
+            return None
+        return metric_queries.row_to_update(customer, after, xid=self._unit.xid), log.written(metering.told(customer, after))

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from app.contact_history.metric_queries import Metered
-from app.contact_history.metrics import EXTREMES, NAMES, ORDER, Draft, Metrics, values_of
+from app.contact_history.metrics import EXTREMES, NAMES, ORDER, Draft, Metrics
 from app.db.columns import to_json
 
 # Each by the end of an index; a row takes only its own way.
@@ -71,11 +71,12 @@ def find_lost(db: Connection, drafts: Mapping[UUID, Draft]) -> dict[UUID, Found]
     return found
 
 
-def update_metrics(db: Connection, changed: Collection[tuple[Metered, Metrics]], *, xid: int) -> None:
+def row_to_update(customer: Metered, after: Metrics, *, xid: int) -> str:
+    """One of what `update_metrics` takes."""
+    return to_json({"id": customer.id, **after._asdict(), "metrics_version": customer.state.metrics_version + 1, "xid": xid})
+
+
+def update_metrics(db: Connection, rows: Collection[str]) -> None:
     """Write the metrics of customers that this transaction has locked."""
-    if changed:
-        rows = [
-            {"id": customer.id, **values_of(after), "metrics_version": customer.metrics_version + 1, "xid": xid}
-            for customer, after in changed
-        ]
-        db.execute(_UPDATE, {"rows": to_json(rows)})
+    if rows:
+        db.execute(_UPDATE, {"rows": f"[{','.join(rows)}]"})

@@ -5,8 +5,8 @@ Rows travel as one JSON text, see `app.customers.bulk.queries`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from app.core.syncing import ExternalKey
 from app.customers.models import Customer
 from app.db.base import table_of
 from app.db.columns import to_json
+from app.db.copying import Copying
 
 # Any: column values.
 
@@ -46,7 +47,6 @@ _SYNCED = (
         _CUSTOMERS.c.deleted_at.is_(None),
     )
 )
-_DELETED = select(_CUSTOMERS.c.id, _CUSTOMERS.c.deleted_at).where(_CUSTOMERS.c.id == any_(_IDS))
 
 _SENT_KEYS = "json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text)"
 # Key by key through the index, which a plan that was made while the table was small would not do.
@@ -73,7 +73,8 @@ _RELEASE = text(f"DELETE FROM contact_history_keys k USING {_SENT_KEYS} WHERE k.
 _COLUMNS = tuple(column.name for column in _ENTRIES.c)
 _WRITTEN = tuple(name for name in _COLUMNS if name not in ("id", "customer_id", "created_at"))
 _SENT_ROWS = "json_populate_recordset(NULL::contact_history, CAST(:rows AS json))"
-_INSERT = text(f"INSERT INTO contact_history ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} FROM {_SENT_ROWS}")
+_INSERT = Copying(_ENTRIES, _COLUMNS)
+_INSERTED = itemgetter(*_COLUMNS)
 _UPDATE = text(
     f"""
     UPDATE contact_history e SET {", ".join(f"{name} = sent.{name}" for name in _WRITTEN)}
@@ -107,11 +108,6 @@ def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[UUID,
     return {row.id: (row.customer_id, row.version, bytes(row.synced_digest)) for row in found}
 
 
-def list_deletions(db: Connection, customer_ids: Collection[UUID]) -> dict[UUID, datetime | None]:
-    """Of those customers that there are, since when each is deleted."""
-    return {row.id: row.deleted_at for row in db.execute(_DELETED, {"ids": _array(customer_ids)})} if customer_ids else {}
-
-
 def list_holders(db: Connection, keys: Collection[ExternalKey]) -> dict[ExternalKey, tuple[UUID, UUID]]:
     """The ids of the customer and of the interaction that each external id stands for, where it stands for one."""
     if not keys:
@@ -137,9 +133,9 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, tuple[UUID, UUID]]) ->
     return taken
 
 
-def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> str:
-    """What `insert_entries` takes: without what is null, which are most columns of most rows."""
-    return to_json([{name: value for name, value in row.items() if value is not None} for row in rows])
+def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """What `insert_entries` takes, made as it is asked for."""
+    return _INSERT.texts(map(_INSERTED, rows))
 
 
 def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -147,8 +143,9 @@ def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
     return to_json(rows)
 
 
-def insert_entries(db: Connection, rows: str) -> None:
-    db.execute(_INSERT, {"rows": rows})
+def insert_entries(db: Connection, rows: Iterable[bytes]) -> None:
+    """By COPY: nothing can be in the way of rows with new ids, or of those that were taken out."""
+    _INSERT.send(db, rows)
 
 
 def update_entries(db: Connection, rows: str) -> None:

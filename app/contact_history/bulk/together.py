@@ -1,32 +1,30 @@
 """The book of many writes: everything they refer to is read beforehand, and what they decide is written at the end, set by set.
 
-Customers are locked when all is decided, and their metrics follow then from what they are by that time: whoever wrote an interaction of
-one of them in between changes no decision, and need not be waited for before.
+Customers are locked when all is decided: whoever wrote an interaction of one of them in between changes no decision, and need not be
+waited for before. Only what follows for that customer's metrics is worked out again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from app.changes import log
 from app.changes.log import Change
-from app.contact_history import merging, metering, metric_queries
-from app.contact_history.bulk import metering as bulk_metering
+from app.contact_history import merging, metric_queries
 from app.contact_history.bulk import queries
 from app.contact_history.bulk.footprint import Footprint, References
-from app.contact_history.metric_queries import Metered
-from app.contact_history.metrics import Fact
+from app.contact_history.bulk.metering import Metering
+from app.contact_history.bulk.owners import Owners
+from app.contact_history.metering import net
 from app.contact_history.record import EntryRecord, FoundEntry
 from app.core.caller import Caller
 from app.core.errors import Conflict, Outrun
-from app.core.ids import new_id
 from app.core.syncing import ExternalKey
-from app.customers import writing as customer_writing
-from app.customers.bulk import queries as customer_queries
 from app.customers.bulk import together as customers
 from app.db.unit_of_work import UnitOfWork
 
@@ -35,16 +33,16 @@ _Holder = tuple[UUID, UUID]
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    """Rows as they are sent, those that are there as they were read, events, facts by customer, and customers to be made."""
+class _Told:
+    """Rows as they are sent, those that are there as they were read, events, metrics, and customers to be made."""
 
     changed: list[EntryRecord]
     moved: list[EntryRecord]
-    inserts: str | None
+    inserts: Iterable[bytes] | None
     updates: str | None
-    events: Mapping[str, Any]
-    facts: Mapping[UUID, tuple[list[Fact], list[Fact]]]
-    customers: tuple[customers.Together, dict[UUID, Metered]] | None
+    events: Iterable[bytes]
+    metering: Metering
+    customers: customers.Together | None
 
 
 class Together:
@@ -57,20 +55,12 @@ class Together:
         self._keys: dict[ExternalKey, _Holder | None] = {}
         self._stored: dict[UUID, EntryRecord | None] = {}
         self._records: dict[UUID, EntryRecord | None] = {}
-        self._customer_keys: dict[ExternalKey, UUID | None] = {}
-        # Customers that were looked for, and, of those there are, since when each is deleted.
-        self._asked: set[UUID] = set()
-        self._deletions: dict[UUID, datetime | None] = {}
-        # Decisions rest on what these are.
-        self._held: set[UUID] = set()
-        # Customers to be made once an interaction is theirs, and those that are.
-        self._planned: dict[UUID, ExternalKey] = {}
-        self._made: dict[UUID, ExternalKey] = {}
+        self._owners = Owners(unit, caller)
         self._changes: list[Change] = []
         self._written: dict[UUID, EntryRecord] = {}
         # Of an interaction that one line of an import alone has made what it is.
         self._digests: dict[UUID, bytes] = {}
-        self._prepared: _Prepared | None = None
+        self._prepared: _Told | None = None
         self._read(references)
 
     def find(self, entry_id: UUID, *, beside: UUID | None = None) -> FoundEntry | None:
@@ -78,8 +68,7 @@ class Together:
         record = self._records[entry_id]
         if record is None:
             return None
-        self._ask_for_customers([record.customer_id])
-        return FoundEntry(record, self._deletions.get(record.customer_id))
+        return FoundEntry(record, self._owners.deleted_at(record.customer_id))
 
     def find_by_key(self, key: ExternalKey, *, beside: UUID | None = None) -> FoundEntry | None:
         holder = self._find_holder(key)
@@ -92,23 +81,13 @@ class Together:
         return found
 
     def find_customer(self, key: ExternalKey) -> UUID | None:
-        self._ask_for_customer_keys([key])
-        return self._customer_keys[key]
+        return self._owners.find(key)
 
     def make_customer(self, key: ExternalKey, *, holder: UUID | None) -> UUID:
-        """Made when an interaction is written for it: one that is refused leaves nothing behind."""
-        customer_id = new_id()
-        self._planned[customer_id] = key
-        self._customer_keys[key] = customer_id
-        self._asked.add(customer_id)
-        self._deletions[customer_id] = None
-        return customer_id
+        return self._owners.plan(key)
 
-    def hold(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, datetime | None]:
-        wanted = set(customer_ids)
-        self._ask_for_customers(wanted)
-        self._held |= wanted
-        return {customer_id: self._deletions[customer_id] for customer_id in wanted if customer_id in self._deletions}
+    def hold(self, customer_ids: Collection[UUID]) -> Mapping[UUID, datetime | None]:
+        return self._owners.hold(customer_ids)
 
     def insert(self, record: EntryRecord, change: Change, *, own: ExternalKey | None) -> None:
         self._hold_key(record, None)
@@ -131,72 +110,70 @@ class Together:
         return not (
             other.ids.isdisjoint(self._stored)
             and other.keys.isdisjoint(self._stored_keys)
-            and other.customer_keys.isdisjoint(self._planned.values())
+            and other.customer_keys.isdisjoint(self._owners.planned_keys)
         )
 
     def footprint(self) -> Footprint | None:
         """What the decisions made so far change; None: nothing."""
         if not self._changes:
             return None
-        return Footprint(frozenset(self._written), frozenset(self._moved_keys()), frozenset(self._made.values()))
+        return Footprint(frozenset(self._written), frozenset(self._moved_keys()), frozenset(self._owners.made_keys))
 
     def prepare(self) -> None:
         """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
-        changed = {entry_id: before for entry_id in self._written if (before := self._stored.get(entry_id)) is not None}
-        moved = {entry_id: before for entry_id, before in changed.items() if self._written[entry_id].customer_id != before.customer_id}
-        rows = {entry_id: self._row(record) for entry_id, record in self._written.items()}
-        inserts = [row for entry_id, row in rows.items() if entry_id not in changed or entry_id in moved]
-        updates = [rows[entry_id] for entry_id in changed if entry_id not in moved]
-        self._prepared = _Prepared(
-            changed=list(changed.values()),
-            moved=list(moved.values()),
-            inserts=queries.rows_to_insert(inserts) if inserts else None,
-            updates=queries.rows_to_update(updates) if updates else None,
-            events=log.written(self.unit, self._caller, self._changes),
-            facts=metering.net((self._stored.get(entry_id), after) for entry_id, after in self._written.items()),
-            customers=self._customers_to_make(),
-        )
+        told = self._told()
+        self._prepared = replace(told, inserts=told.inserts and list(told.inserts), events=list(told.events))
 
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote what was decided upon since it was read."""
         if not self._changes:
             return
-        if self._prepared is None:
-            self.prepare()
-        prepared = self._prepared
-        assert prepared is not None
-        db = self.unit.connection
+        # What was not prepared is made while the database is already writing what was made before.
+        told = self._prepared or self._told()
         # Customers before their interactions, and rows before keys, as everywhere.
-        metered = self._lock_customers()
-        if prepared.customers is not None:
-            book, made = prepared.customers
-            book.write()
-            metered |= made
-        self._check_versions(prepared.changed)
+        told.metering.decide(self._owners.lock())
+        if told.customers is not None:
+            told.customers.write()
+        self._check_versions(told.changed)
         self._exchange_keys()
-        queries.take_out_entries(db, prepared.moved)
-        if prepared.inserts is not None:
-            queries.insert_entries(db, prepared.inserts)
-        if prepared.updates is not None:
-            queries.update_entries(db, prepared.updates)
-        log.append_written(self.unit, prepared.events)
-        log.append(self.unit, self._caller, bulk_metering.change(self.unit, metered, prepared.facts))
+        queries.take_out_entries(self.unit.connection, told.moved)
+        if told.inserts is not None:
+            queries.insert_entries(self.unit.connection, told.inserts)
+        if told.updates is not None:
+            queries.update_entries(self.unit.connection, told.updates)
+        log.append_rows(self.unit, chain(told.events, log.rows_to_append(self.unit, self._caller, told.metering.write())))
+
+    def _told(self) -> _Told:
+        written = [(self._stored.get(entry_id), after) for entry_id, after in self._written.items()]
+        changed = [(before, after) for before, after in written if before is not None]
+        new = [after for before, after in written if before is None or before.customer_id != after.customer_id]
+        updates = [self._row(after) for before, after in changed if before.customer_id == after.customer_id]
+        book, made = self._owners.make()
+        metering = Metering(self.unit, net(written))
+        metering.decide(chain(self._owners.as_read(), made))
+        return _Told(
+            changed=[before for before, _ in changed],
+            moved=[before for before, after in changed if before.customer_id != after.customer_id],
+            inserts=queries.rows_to_insert(map(self._row, new)) if new else None,
+            updates=queries.rows_to_update(updates) if updates else None,
+            events=log.rows_to_append(self.unit, self._caller, map(log.written, self._changes)),
+            metering=metering,
+            customers=book,
+        )
 
     def _read(self, references: References) -> None:
         self._ask_for_keys(references.keys)
-        self._ask_for_customer_keys(references.customer_keys)
-        known = (customer_id for customer_id in self._customer_keys.values() if customer_id is not None)
-        named = references.customer_ids.union(known)
+        named = references.customer_ids | self._owners.ask_by_key(references.customer_keys)
         entry_ids = references.ids.union(holder[1] for holder in self._stored_keys.values() if holder is not None)
         if self.unit.contended:
             # Whoever takes turns does it by the customers first.
             seen = queries.list_entries_by_id(self.unit.connection, entry_ids, locked=False)
             owners = {entry.customer_id for entry in seen.values()}
-            metric_queries.lock_metered_set(self.unit.connection, named | owners)
+            metric_queries.lock_states(self.unit.connection, named | owners)
         self._ask_for_entries(entry_ids)
         there = [entry for entry in self._records.values() if entry is not None]
         self._ask_for_keys({entry.key for entry in there if entry.key is not None} | self._new_keys(references))
-        self._ask_for_customers(named.union(entry.customer_id for entry in there))
+        self._owners.ask(named.union(entry.customer_id for entry in there))
 
     def _new_keys(self, references: References) -> set[ExternalKey]:
         found = set()
@@ -210,28 +187,23 @@ class Together:
 
     def _ask_for_keys(self, keys: Collection[ExternalKey]) -> None:
         wanted = [key for key in keys if key not in self._keys]
+        if not wanted:
+            return
         found = queries.list_holders(self.unit.connection, wanted)
         for key in wanted:
             self._stored_keys[key] = self._keys[key] = found.get(key)
 
-    def _ask_for_customer_keys(self, keys: Collection[ExternalKey]) -> None:
-        wanted = [key for key in keys if key not in self._customer_keys]
-        found = customer_queries.list_ids_by_key(self.unit.connection, wanted)
-        self._customer_keys |= {key: found.get(key) for key in wanted}
-
     def _ask_for_entries(self, ids: Iterable[UUID]) -> None:
         wanted = [entry_id for entry_id in ids if entry_id not in self._records]
+        if not wanted:
+            return
         found = queries.list_entries_by_id(self.unit.connection, wanted, locked=self.unit.contended)
         for entry_id in wanted:
             self._stored[entry_id] = self._records[entry_id] = found.get(entry_id)
 
-    def _ask_for_customers(self, ids: Iterable[UUID]) -> None:
-        wanted = set(ids) - self._asked
-        self._asked |= wanted
-        self._deletions |= queries.list_deletions(self.unit.connection, wanted)
-
     def _find_holder(self, key: ExternalKey) -> _Holder | None:
-        self._ask_for_keys([key])
+        if key not in self._keys:
+            self._ask_for_keys([key])
         return self._keys[key]
 
     def _hold_key(self, record: EntryRecord, before: ExternalKey | None) -> None:
@@ -251,34 +223,10 @@ class Together:
         self._records[record.id] = self._written[record.id] = record
         self._digests.pop(record.id, None)
         self._changes.append(change)
-        if record.customer_id in self._planned:
-            self._made[record.customer_id] = self._planned[record.customer_id]
+        self._owners.note_written(record.customer_id)
 
     def _moved_keys(self) -> dict[ExternalKey, _Holder | None]:
         return {key: holder for key, holder in self._keys.items() if self._stored_keys[key] != holder}
-
-    def _lock_customers(self) -> dict[UUID, Metered]:
-        there = self._held - self._planned.keys()
-        locked = metric_queries.lock_metered_set(self.unit.connection, there)
-        # Since when one is deleted is told to callers; what matters is whether.
-        living = {customer_id: customer.deleted_at is None for customer_id, customer in locked.items()}
-        expected = {customer_id: self._deletions[customer_id] is None for customer_id in there if customer_id in self._deletions}
-        if living != expected or any(customer.xid > self.unit.xid for customer in locked.values()):
-            raise Outrun
-        return locked
-
-    def _customers_to_make(self) -> tuple[customers.Together, dict[UUID, Metered]] | None:
-        if not self._made:
-            return None
-        book = customers.Together(self.unit, self._caller, customers.References(keys=set(self._made.values())))
-        made = {}
-        for customer_id, key in self._made.items():
-            if book.find_id(key) is not None:
-                # Made by somebody else since we looked.
-                raise Outrun
-            made[customer_id] = bulk_metering.metered(customer_writing.create_known_by(book, key, customer_id=customer_id))
-        book.prepare()
-        return book, made
 
     def _check_versions(self, changed: Collection[EntryRecord]) -> None:
         locked = queries.lock_versions(self.unit.connection, [before.id for before in changed])

@@ -6,7 +6,8 @@ without indexes, of which 6 in Python against 28), with nothing to create, to cl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +17,14 @@ from app.attributes.models import AttributeEdition
 from app.core.syncing import ExternalKey
 from app.customers import queries
 from app.customers.models import Customer
-from app.customers.record import METRICS, CustomerRecord
+from app.customers.record import CustomerRecord
+from app.db.base import table_of
 from app.db.columns import to_json
+from app.db.copying import Copying
 
 # Any: column values.
+
+_CUSTOMERS = table_of(Customer)
 
 # As the text of an array: psycopg would write it id by id in Python.
 _IDS = cast(bindparam("ids", type_=Text), ARRAY(Uuid))
@@ -56,8 +61,8 @@ _CLAIM = text(
 )
 _RELEASE = text(f"DELETE FROM customer_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
 
-_INSERTED = ", ".join(queries.INSERTED)
-_INSERT = text(f"INSERT INTO customers ({_INSERTED}) SELECT {_INSERTED} FROM json_populate_recordset(NULL::customers, CAST(:rows AS json))")
+_INSERT = Copying(_CUSTOMERS, queries.INSERTED)
+_INSERTED = itemgetter(*queries.INSERTED)
 _UPDATE = text(
     f"""
     UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in queries.WRITTEN)}
@@ -92,7 +97,7 @@ def list_ids_by_key(db: Connection, keys: Collection[ExternalKey]) -> dict[Exter
         return {}
     return {
         ExternalKey(source, external_id): customer_id
-        for source, external_id, customer_id in db.execute(_KEYS, {"keys": _json_of_keys(keys)})
+        for source, external_id, customer_id in db.execute(_KEYS, {"keys": _json_of_keys(keys)}).all()
     }
 
 
@@ -110,9 +115,9 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
     return taken
 
 
-def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> str:
-    """What `insert_customers` takes: without what is null, or a default, which are most columns of most rows."""
-    return to_json([{name: value for name, value in row.items() if value is not None and name not in METRICS} for row in rows])
+def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """What `insert_customers` takes, made as it is asked for."""
+    return _INSERT.texts(map(_INSERTED, rows))
 
 
 def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -120,8 +125,9 @@ def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
     return to_json(rows)
 
 
-def insert_customers(db: Connection, rows: str) -> None:
-    db.execute(_INSERT, {"rows": rows})
+def insert_customers(db: Connection, rows: Iterable[bytes]) -> None:
+    """By COPY: nothing can be in the way of rows with new ids."""
+    _INSERT.send(db, rows)
 
 
 def update_customers(db: Connection, rows: str) -> None:

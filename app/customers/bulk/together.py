@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -44,13 +44,13 @@ class Footprint:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Told:
     """Rows as they are sent, those that are there by id, and events."""
 
     changed: list[UUID]
-    inserts: str | None
+    inserts: Iterable[bytes] | None
     updates: str | None
-    events: Mapping[str, Any]
+    events: Iterable[bytes]
 
 
 class Together:
@@ -78,7 +78,7 @@ class Together:
         self._written: dict[UUID, CustomerRecord] = {}
         # Of a customer that one line of an import alone has made what it is.
         self._digests: dict[UUID, bytes] = {}
-        self._prepared: _Prepared | None = None
+        self._prepared: _Told | None = None
 
     @cached_property
     def definitions(self) -> Definitions:
@@ -146,33 +146,34 @@ class Together:
 
     def prepare(self) -> None:
         """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
-        rows = {customer_id: self._row(record) for customer_id, record in self._written.items()}
-        changed = sorted(customer_id for customer_id in rows if self._stored.get(customer_id) is not None)
-        new = [row for customer_id, row in rows.items() if self._stored.get(customer_id) is None]
-        self._prepared = _Prepared(
-            changed=changed,
-            inserts=queries.rows_to_insert(new) if new else None,
-            updates=queries.rows_to_update([rows[customer_id] for customer_id in changed]) if changed else None,
-            events=log.written(self.unit, self._caller, self._changes),
-        )
+        told = self._told()
+        self._prepared = replace(told, inserts=told.inserts and list(told.inserts), events=list(told.events))
 
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote one of the rows or keys since they were read."""
         if not self._changes:
             return
-        if self._prepared is None:
-            self.prepare()
-        prepared = self._prepared
-        assert prepared is not None
+        # What was not prepared is made while the database is already writing what was made before.
+        told = self._prepared or self._told()
         db = self.unit.connection
-        self._check_versions(prepared.changed)
+        self._check_versions(told.changed)
         # Rows before keys, as everywhere.
         self._exchange_keys()
-        if prepared.inserts is not None:
-            queries.insert_customers(db, prepared.inserts)
-        if prepared.updates is not None:
-            queries.update_customers(db, prepared.updates)
-        log.append_written(self.unit, prepared.events)
+        if told.inserts is not None:
+            queries.insert_customers(db, told.inserts)
+        if told.updates is not None:
+            queries.update_customers(db, told.updates)
+        log.append_rows(self.unit, told.events)
+
+    def _told(self) -> _Told:
+        changed = sorted(customer_id for customer_id in self._written if self._stored.get(customer_id) is not None)
+        new = [record for customer_id, record in self._written.items() if self._stored.get(customer_id) is None]
+        return _Told(
+            changed=changed,
+            inserts=queries.rows_to_insert(map(self._row, new)) if new else None,
+            updates=queries.rows_to_update([self._row(self._written[customer_id]) for customer_id in changed]) if changed else None,
+            events=log.rows_to_append(self.unit, self._caller, map(log.written, self._changes)),
+        )
 
     def _ask_for(self, identifiers: Sequence[Identifier]) -> None:
         """Of what was not foreseen, as a phone that only its customer's country tells how to read."""
