@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -40,7 +39,12 @@ class Footprint:
 
     ids: frozenset[UUID]
     keys: frozenset[ExternalKey]
-    identifiers: frozenset[Identifier]
+    # As they were and as they are now.
+    records: Sequence[CustomerRecord]
+
+    def has_any(self, identifiers: Collection[Identifier]) -> bool:
+        """Whether one of them was, or is now, that of somebody who was changed; few ask, so it is not made beforehand."""
+        return bool(identifiers) and any(one in identifiers for record in self.records for one in identifiers_of(record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +135,17 @@ class Together:
 
     def has_met(self, other: Footprint) -> bool:
         """Whether anything that this book has looked at is of `other`'s making."""
-        return not (
-            other.ids.isdisjoint(self._stored) and other.keys.isdisjoint(self._stored_keys) and other.identifiers.isdisjoint(self._known_by)
-        )
+        if not (other.ids.isdisjoint(self._stored) and other.keys.isdisjoint(self._stored_keys)):
+            return True
+        return other.has_any(self._known_by)
 
     def footprint(self) -> Footprint | None:
         """What the decisions made so far change; None: nothing."""
         if not self._changes:
             return None
         before = (record for customer_id in self._written if (record := self._stored.get(customer_id)) is not None)
-        identifiers = (one for record in chain(before, self._written.values()) for one in identifiers_of(record))
         keys = (key for key, holder in self._keys.items() if self._stored_keys[key] != holder)
-        return Footprint(frozenset(self._written), frozenset(keys), frozenset(identifiers))
+        return Footprint(frozenset(self._written), frozenset(keys), [*before, *self._written.values()])
 
     def prepare(self) -> None:
         """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
@@ -204,6 +207,8 @@ class Together:
         self._records[record.id] = self._written[record.id] = record
         self._digests.pop(record.id, None)
         self._changes.append(change)
+        if not self._known_by:
+            return
         for identifier in identifiers_of(record):
             if identifier in self._known_by:
                 self._known_by[identifier].add(record.id)
