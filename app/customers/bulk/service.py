@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -24,8 +23,8 @@ from app.db.unit_of_work import UnitOfWork
 # Any: values of a customer's fields.
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+# Tuples, since imports make millions of them.
+class Item(NamedTuple):
     """One write among many: of the customer with `customer_id`, or of the one that `key` stands for; with neither, a new one."""
 
     op: Op
@@ -40,8 +39,7 @@ class Item:
     data_pointer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
+class Synced(NamedTuple):
     """A customer who is as one line of an import has left it."""
 
     done: Done
