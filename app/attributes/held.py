@@ -1,7 +1,8 @@
 """The definitions that values are checked against, kept by the process between units of work.
 
-Each unit is told the edition with the first row that it looks at, or in the round trip of its BEGIN. An edition stands for one set of definitions and for no
-other, so what is held under the same id is what there is, however long ago it was read; and where nothing was ever defined nothing is read.
+Each unit is told the edition with the first row that it looks at, or in the round trip of its BEGIN. An edition stands for one set of
+definitions and for no other, so what is held under the same id is what there is, however long ago it was read; and where nothing was ever
+defined nothing is read.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from dataclasses import replace
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from app.core.errors import Invalid, KehuError, NotAllOrNothing
@@ -24,8 +24,8 @@ class Item(Protocol):
 ItemT = TypeVar("ItemT", bound=Item)
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged(Generic[ItemT]):
+# A tuple, since imports make millions of them.
+class Unchanged(NamedTuple, Generic[ItemT]):
     """A line that alone has made something what it is, and is not looked at again: unless an earlier one of the same unit changes that
     first, for which `item` is kept."""
 

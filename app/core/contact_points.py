@@ -98,6 +98,8 @@ def without_format_characters(value: str) -> str:
 class _NumberingPlan(NamedTuple):
     """What a country calling code says of the numbers behind it."""
 
+    # The one by whose rules they are read; several may share a code.
+    region: str
     # Without those of numbers that can be dialled only within their area.
     lengths: frozenset[int]
     national_prefix: re.Pattern[str] | None
@@ -154,7 +156,7 @@ def _phone_at_once(value: str, region: str | None) -> str | None:
         for separator in _SEPARATORS:
             digits = digits.replace(separator, "")
     if _CANONICAL_PHONE.fullmatch(digits):
-        return digits if _is_canonical(digits[1:]) else None
+        return _international_at_once(digits[1:])
     if region is None or not (digits.isascii() and digits.isdecimal()):
         return None
     home = _home_plan(region)
@@ -165,7 +167,7 @@ def _national_at_once(digits: str, home: _HomePlan) -> str | None:
     """The same for digits without a plus sign, step by step as `phonenumbers.parse` goes."""
     abroad = home.international_prefix.match(digits) if home.international_prefix is not None else None
     if abroad is not None:
-        return _whole(digits[abroad.end() :])
+        return _international_at_once(digits[abroad.end() :])
     if digits.startswith(home.calling_code):
         # The calling code without a plus sign, where it is too much for a number of this country or makes one of what was none.
         is_too_long = len(digits) > home.longest
@@ -174,6 +176,25 @@ def _national_at_once(digits: str, home: _HomePlan) -> str | None:
             if _may_lose(rest, 0, home.national_prefix) or not (is_too_long or home.number.fullmatch(rest)):
                 return None
             return _whole(digits)
+    return _behind_national_prefix(digits, home)
+
+
+def _international_at_once(digits: str) -> str | None:
+    """The same for digits from their country calling code on, with the national prefix in between that many write: `+44 (0)20 ...`."""
+    if digits[:1] in ("", "0"):
+        return None
+    for size in (1, 2, 3):
+        plan = _numbering_plan(digits[:size])
+        if plan is not None:
+            if _is_canonical_in(plan, digits, size):
+                return f"+{digits}"
+            home = _home_plan(plan.region)
+            return None if home is None else _behind_national_prefix(digits[size:], home)
+    return None
+
+
+def _behind_national_prefix(digits: str, home: _HomePlan) -> str | None:
+    """A number of the country in E.164, its national prefix taken away where it has one."""
     prefix = home.national_prefix.match(digits) if home.national_prefix is not None else None
     if prefix is not None:
         digits = digits[prefix.end() :]
@@ -194,9 +215,13 @@ def _is_canonical(digits: str) -> bool:
     for size in (1, 2, 3):
         plan = _numbering_plan(digits[:size])
         if plan is not None:
-            # A national prefix behind the country prefix (`+44 0...`) is the library's to remove.
-            return len(digits) - size in plan.lengths and not _may_lose(digits, size, plan.national_prefix)
+            return _is_canonical_in(plan, digits, size)
     return False
+
+
+def _is_canonical_in(plan: _NumberingPlan, digits: str, size: int) -> bool:
+    """The same where `plan` is that of their country calling code, which has `size` digits."""
+    return len(digits) - size in plan.lengths and not _may_lose(digits, size, plan.national_prefix)
 
 
 def _may_lose(digits: str, start: int, national_prefix: re.Pattern[str] | None) -> bool:
@@ -216,7 +241,7 @@ def _numbering_plan(calling_code: str) -> _NumberingPlan | None:
     if metadata is None or metadata.general_desc is None:
         return None
     lengths = frozenset(metadata.general_desc.possible_length) - frozenset(metadata.general_desc.possible_length_local_only)
-    return _NumberingPlan(lengths, _pattern(metadata.national_prefix_for_parsing))
+    return _NumberingPlan(region, lengths, _pattern(metadata.national_prefix_for_parsing))
 
 
 @lru_cache(maxsize=512)

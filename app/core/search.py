@@ -40,7 +40,7 @@ class SearchQuery:
 
 def search_text(parts: Iterable[str | None]) -> str:
     """Return the parts folded (NFKC, case folded, NFKC) as words joined by one space, each distinct word once, in order."""
-    return " ".join(dict.fromkeys(_fold(" ".join(part for part in parts if part)).split()))
+    return " ".join(dict.fromkeys(_fold(" ".join(filter(None, parts))).split()))
 
 
 def search_grams(text: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
@@ -44,8 +43,8 @@ class Op(Enum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+# A tuple for the same reason.
+class Done(NamedTuple):
     """What became of one item among many. What could not be done is a KehuError in its place."""
 
     outcome: Outcome

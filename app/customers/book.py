@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from app.attributes.definition import Definitions
@@ -14,8 +13,8 @@ from app.customers.record import CustomerRecord
 from app.db.unit_of_work import UnitOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+# A tuple for the same reason as `ExternalKey`.
+class Identifier(NamedTuple):
     """Something by which a person may be known beside an external id: `by` is `email` or `phone`, `value` the form that is compared."""
 
     by: str

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
 from app.attributes.definition import Definitions
@@ -28,9 +26,6 @@ DEFAULTS: dict[str, Any] = {
     "attributes": {},
 }
 
-_NAMES = tuple(field.name for field in fields(CustomerRecord))
-_VALUES = attrgetter(*_NAMES)
-
 # The maps, which a patch goes on with by name, and how many members each may have in the end.
 _MAPS = {"external_ids": limits.EXTERNAL_IDS_MAX, "attributes": limits.ATTRIBUTES_MAX}
 
@@ -42,6 +37,18 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any], *, definitions: D
     lists are replaced whole. Phones become E.164, read by the country that the customer has after the patch; attributes become what
     their definitions say. Raises Invalid.
     """
+    return {name: value for name, value in _after(before, patch, definitions).items() if not _same(name, value, before[name])}
+
+
+def new(data: Mapping[str, Any], *, definitions: Definitions) -> dict[str, Any]:
+    """Every field of a new customer of whom `data` is said. Raises Invalid."""
+    values = DEFAULTS | _after(DEFAULTS, data, definitions)
+    definitions.check_complete(values["attributes"])
+    return values
+
+
+def _after(before: Mapping[str, Any], patch: Mapping[str, Any], definitions: Definitions) -> dict[str, Any]:
+    """The fields of `patch` as they are to be stored. Raises Invalid."""
     if "attributes" in patch:
         patch = {**patch, "attributes": definitions.checked(patch["attributes"])}
     after: dict[str, Any] = {
@@ -57,24 +64,12 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any], *, definitions: D
     if after.get("alternate_emails"):
         after["alternate_emails"] = _each_once(after["alternate_emails"])
     _check_size(after)
-    return {name: value for name, value in after.items() if not _same(name, value, before[name])}
-
-
-def new(data: Mapping[str, Any], *, definitions: Definitions) -> dict[str, Any]:
-    """Every field of a new customer of whom `data` is said. Raises Invalid."""
-    values = DEFAULTS | merge(DEFAULTS, data, definitions=definitions)
-    definitions.check_complete(values["attributes"])
-    return values
-
-
-def columns(record: CustomerRecord) -> dict[str, Any]:
-    """The columns of the row that a read needs."""
-    return dict(zip(_NAMES, _VALUES(record), strict=True))
+    return after
 
 
 def stored(record: CustomerRecord) -> dict[str, Any]:
     """All columns of the row."""
-    values = columns(record)
+    values = record._asdict()
     values.update(derived(values))
     values["synced_digest"] = None
     return values

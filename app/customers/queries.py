@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -26,7 +25,7 @@ from app.db.unit_of_work import BESIDE, UnitOfWork
 _CUSTOMERS = table_of(Customer)
 _KEYS = table_of(CustomerKey)
 
-COLUMNS = tuple(_CUSTOMERS.c[field.name] for field in fields(CustomerRecord))
+COLUMNS = tuple(_CUSTOMERS.c[name] for name in CustomerRecord._fields)
 
 _OBJECTS = {"metrics": tuple(name for name in METRICS if name != "metrics_version")}
 

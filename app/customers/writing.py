@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +19,10 @@ from app.db.columns import in_order_of_jsonb
 
 # Any: values of a customer's fields.
 
+# By place: with its fields by name a record takes twice as long.
+_IN_ORDER = itemgetter(*CustomerRecord._fields)
 _TOLD = in_order_of_jsonb(TOLD)
-_TOLD_VALUES = attrgetter(*_TOLD)
+_TOLD_VALUES = itemgetter(*_TOLD)
 
 _NO_METRICS: Mapping[str, Any] = {
     **dict.fromkeys(METRICS),
@@ -39,17 +40,9 @@ def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = Non
     values = merging.new(data, definitions=book.definitions)
     _check_organization(book, customer_id, values["organization_id"])
     unit = book.unit
-    record = CustomerRecord(
-        **values,
-        **_NO_METRICS,
-        id=customer_id,
-        version=1,
-        created_at=unit.now,
-        updated_at=unit.now,
-        deleted_at=None,
-        xid=unit.xid,
-    )
-    told = dict(zip(_TOLD, _TOLD_VALUES(record), strict=True))
+    told = {"id": customer_id, **values, "version": 1, "created_at": unit.now, "updated_at": unit.now, "deleted_at": None}
+    record = CustomerRecord(*_IN_ORDER({**told, **_NO_METRICS, "xid": unit.xid}))
+    told = dict(zip(_TOLD, _TOLD_VALUES(told), strict=True))
     book.insert(record, Change("customer.created", subject(customer_id), None, told, TOLD, customer_id), own=own)
     return record
 
@@ -66,7 +59,7 @@ def change(book: Book, before: CustomerRecord, patch: Mapping[str, Any], *, own:
     """
     # Few changes touch attributes, and only those need to know what is defined.
     definitions = book.definitions if "attributes" in patch else definition.NONE
-    changed = merging.merge(merging.columns(before), patch, definitions=definitions)
+    changed = merging.merge(before._asdict(), patch, definitions=definitions)
     if "organization_id" in changed:
         _check_organization(book, before.id, changed["organization_id"])
     restored = before.deleted_at is not None
@@ -97,8 +90,7 @@ def _check_organization(book: Book, customer_id: UUID, organization_id: UUID | N
 
 def _write(book: Book, kind: str, before: CustomerRecord, changed: Mapping[str, Any], *, own: ExternalKey | None = None) -> CustomerRecord:
     unit = book.unit
-    after = dataclasses.replace(
-        before,
+    after = before._replace(
         **changed,
         version=before.version + 1,
         # A writer that waited for the row began before the one that it waited for.

@@ -71,6 +71,7 @@ def _spellings(draw: st.DrawFn, region: str) -> str:
         "8",
         f"{home}",
         f"+{home}",
+        f"+{home}{metadata.national_prefix or 0}",
         f"00{home}",
         f"+{abroad}",
         f"00{abroad}",
@@ -375,6 +376,9 @@ class TestPhone:
             ("7 912 345-67-89", "RU"),
             ("06 6982", "IT"),
             ("+54 9 11 2345-6789", None),
+            ("+44 (0)20 7946 0958", None),
+            ("+49 (0) 30 12345678", "FR"),
+            ("0049 (0)30 12345678", "GB"),
             ("(11) 96123-4567", "BR"),
         ],
     )
@@ -387,8 +391,7 @@ class TestPhone:
     @pytest.mark.parametrize(
         ("written", "region"),
         [
-            # The trunk prefix behind the country prefix, a carrier's code, a mobile number that is rewritten, a call from nowhere.
-            ("+44 (0)20 7946 0958", None),
+            # A carrier's code, a mobile number that is rewritten, a call from nowhere.
             ("0 15 11 96123-4567", "BR"),
             ("011 15-2345-6789", "AR"),
             ("00 0 86 138 1234 5678", "CN"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.core.errors import KehuError
-from app.core.preconditions import Precondition
+from app.core.preconditions import NONE
 from app.core.syncing import ExternalKey, Op
 from app.customers.bulk.schemas import CustomerBatchItemSchema, CustomerImportLineSchema
 from app.customers.bulk.service import Item
@@ -44,4 +44,4 @@ def of_line(data: Mapping[str, Any], *, source: str | None, match: Sequence[str]
         op, key, said = items.of_line(_LINE, data, source=source)
     except KehuError as error:
         return error.kept()
-    return Item(op=op, key=key, customer_id=None, data=said, match=match, precondition=Precondition(), digest=digest)
+    return Item(op=op, key=key, customer_id=None, data=said, match=match, precondition=NONE, digest=digest)

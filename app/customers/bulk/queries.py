@@ -87,8 +87,9 @@ def lock_versions(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int
 def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, bytes, UUID | None]]:
     """`(version, digest, edition)` of those, not deleted, that are as one line of an import left them; the edition is that of the
     attributes' definitions now."""
-    found = db.execute(_SYNCED, {"ids": _array(ids)}) if ids else ()
-    return {row.id: (row.version, bytes(row.synced_digest), row.edition) for row in found if row.synced_digest is not None}
+    # All at once, and by place: row by row and by name cost a third of an import in which nothing is new.
+    found = db.execute(_SYNCED, {"ids": _array(ids)}).all() if ids else ()
+    return {customer_id: (version, digest, edition) for customer_id, version, digest, edition in found if digest is not None}
 
 
 def list_ids_by_key(db: Connection, keys: Collection[ExternalKey]) -> dict[ExternalKey, UUID]:

@@ -109,7 +109,7 @@ class _Chunk:
         self._lines = lines
         self._turn = turn
         self.keys = [items.key_of_line(line.data or {}, source=query["source"]) for line in lines]
-        self._digests = [items.digest_of_line(line, source=query["source"]) for line in lines]
+        self._digests = items.digests_of_lines(lines, source=query["source"])
 
     def write(self) -> tuple[Sequence[Result], Position | None]:
         """The results, and the position of the last event; everything is committed, in its turn."""
@@ -127,12 +127,12 @@ class _Chunk:
         known = self._find_synced()
         sent = [self._sent(*each) for each in zip(self._lines, self._digests, known, strict=True)]
         unchanged = [one for one in sent if isinstance(one, Unchanged)]
-        seen = {one.done.id for one in unchanged}
 
         def wait(book: Book[Any] | None) -> None:
             before = self._turn.wait()
             if not is_ahead or before is None:
                 return
+            seen = {one.done.id for one in unchanged}
             if not (before.ids.isdisjoint(seen) and before.keys.isdisjoint(self.keys)) or (book is not None and book.has_met(before)):
                 raise _Met
 

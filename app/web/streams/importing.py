@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from http import HTTPStatus
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -28,6 +29,8 @@ from app.web.streams.lines import Apply, Line, LineResult, Position
 from app.web.streams.turns import Forsaken, Turn
 
 _log = logs.get(__name__)
+
+_OUTCOME = attrgetter("outcome")
 
 # An import that is asked to stop does so at the next of these moments.
 _LOOK_SECONDS = 0.5
@@ -54,7 +57,8 @@ def run(lines: Iterable[Sequence[Line]], apply: Apply, position_text: Callable[[
                 ended = ended or _meaning(error)
                 more = False
             else:
-                if piece := b"".join(_shown(result) for result in results if report_all or result.outcome is Outcome.FAILED):
+                wanted = results if report_all else [result for result in results if result.outcome is Outcome.FAILED]
+                if piece := b"".join([_shown(result) for result in wanted]):
                     yield piece
         # Asked here, since leaving ends the reading too.
         if ended is None and stopping.process.requested and not conveyor.is_over:
@@ -146,7 +150,7 @@ class _Tally:
 
     def add(self, results: Sequence[LineResult], position: Position | None) -> None:
         self.read += len(results)
-        self.outcomes.update(result.outcome for result in results)
+        self.outcomes.update(map(_OUTCOME, results))
         # Of two chunks under way the later may have the earlier transaction: the place behind all of them is the greatest.
         if position is not None:
             self.position = max(position, self.position or position)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from app.core.errors import KehuError
@@ -27,8 +27,8 @@ class Line:
     fault: KehuError | HttpProblem | None = None
 
 
-@dataclass(slots=True)
-class LineResult:
+# A tuple, since imports make millions of them.
+class LineResult(NamedTuple):
     """What became of one line. `problem` is a problem document, see `problems.document_of`."""
 
     number: int
