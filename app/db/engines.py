@@ -158,6 +158,11 @@ def make_engine(config: Config) -> Engine:
     return engine
 
 
+# The default of 4 is of disks that turn: calls of the last thirty days were counted over a whole index of two years, since to fetch them
+# by their time seemed dearer, in 112 ms instead of 29.
+_PLANNING = "-c random_page_cost=1.1"
+
+
 def _url_with_settings(config: Config) -> URL:
     url = make_url(config.database_url or "")
     settings = {
@@ -170,15 +175,13 @@ def _url_with_settings(config: Config) -> URL:
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
         "timezone": "UTC",
-        # The default of 4 is of disks that turn: calls of the last thirty days were counted over a whole index of two years, since to
-        # fetch them by their time seemed dearer, in 112 ms instead of 29.
-        "random_page_cost": "1.1",
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     given = url.query.get("options", "")
     return url.update_query_dict(
         {
-            "options": f"{given} {options}".strip(),
+            # What the operator says of planning counts, and what is above holds whatever he says.
+            "options": f"{_PLANNING} {given} {options}",
             "connect_timeout": str(max(2, round(config.connect_timeout))),
             "application_name": "kehu",
         }
