@@ -17,7 +17,7 @@ from bench.floors.floor import Floor, Parts
 _JSON_COLUMNS = ("addresses", "external_ids", "attributes", "order_total")
 _NOT_SHOWN = ("xid",)
 
-NAMES = tuple(name for name in CustomerRecord.__slots__ if name not in _NOT_SHOWN)
+NAMES = tuple(name for name in CustomerRecord._fields if name not in _NOT_SHOWN)
 # JSON as its text, which goes out as it is.
 COLUMNS = ", ".join(f"{name}::text" if name in _JSON_COLUMNS else name for name in NAMES)
 _FRAGMENTS = tuple(NAMES.index(name) for name in _JSON_COLUMNS)
