@@ -17,7 +17,8 @@ from app.core.faults import Fault
 from app.customers.models import Customer
 from app.db.base import table_of
 from app.rules import aggregates, binding
-from app.rules.catalogue import Entries, Evaluation, Expression, Function, Parameter, Range, Reach, Test, Turns
+from app.rules.catalogue import Entries, Expression, Function, Parameter, Range, Test, Turns
+from app.rules.evaluation import Evaluation, Reach
 from app.rules.types import Type
 
 # Any: rows of any shape.

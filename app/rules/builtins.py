@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from sqlalchemy import ColumnElement, DateTime, and_, extract, false, func, true
 
-from app.rules.catalogue import Entries, Evaluation, Expression, Function, Parameter, Range, Test
+from app.rules.catalogue import Entries, Expression, Function, Parameter, Range, Test
+from app.rules.evaluation import Evaluation
 from app.rules.lists import ListColumn
 from app.rules.types import Type
 

@@ -5,25 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from enum import Enum
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, any_, bindparam, literal
+from sqlalchemy import ColumnElement, Connection, any_
 
 from app.core.faults import Fault
-from app.db.columns import Timestamp
 from app.rules import binding
 from app.rules.errors import nearest, shown
+from app.rules.evaluation import Evaluation
 from app.rules.lists import ListColumn
 from app.rules.tree import AnyNode, Call, Condition, Property, walk
 from app.rules.types import Type
 
 # Any: expressions and values of any type.
 Expression = ColumnElement[Any]
-
-_KEPT_FOR = timedelta(days=3_660)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,35 +51,6 @@ class Family:
     kind: str
     # The name that is behind the prefix. Raises Fault where there is none.
     find: Callable[[str], Name]
-
-
-class Reach(Enum):
-    """How many rows are asked for: what is right for all of a large table is slow for a page of it, and the other way round."""
-
-    # A page, one row, or those that other conditions leave.
-    SOME = "some"
-    # Every row of the table, and nothing else narrows them.
-    ALL = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What all of one evaluation has in common."""
-
-    # `now()`.
-    now: datetime
-    reach: Reach = Reach.SOME
-    # Where the condition is kept for other moments: the names of the places for times, by how long they are before the moment.
-    moments: dict[timedelta, str] | None = None
-
-    def ago(self, time: timedelta = timedelta()) -> Expression:
-        """The moment that is `time` before now. Raises OverflowError before the year 1 and after the year 9999."""
-        moment = self.now - time
-        if self.moments is None:
-            return literal(moment, Timestamp)
-        # Nor may it come to that for as long as the condition is kept.
-        _ = moment + _KEPT_FOR
-        return bindparam(self.moments.setdefault(time, f"moment_{len(self.moments)}"), type_=Timestamp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from app.core import contact_points
 from app.core.faults import Fault
 from app.db.columns import Timestamp
 from app.rules import binding, tree
-from app.rules.catalogue import Checked, Evaluation, Expression, Function, Name, Reach, Test
+from app.rules.catalogue import Checked, Expression, Function, Name, Test
+from app.rules.evaluation import Evaluation, Reach
 from app.rules.lists import ListColumn
 from app.rules.types import Type
 

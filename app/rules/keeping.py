@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Select
 
 from app.db.prepared import Prepared
 from app.rules import compiling
-from app.rules.catalogue import Checked, Evaluation
+from app.rules.catalogue import Checked
+from app.rules.evaluation import Evaluation
 
 # Any: columns of rows.
 

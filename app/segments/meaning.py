@@ -19,8 +19,9 @@ from app.core.faults import Fault
 from app.customers.models import Customer
 from app.db.base import table_of
 from app.rules import checking, compiling, text
-from app.rules.catalogue import Catalogue, Checked, Evaluation, Function, Parameter
+from app.rules.catalogue import Catalogue, Checked, Function, Parameter
 from app.rules.errors import RuleError, nearest, shown
+from app.rules.evaluation import Evaluation
 from app.rules.tree import And, Call, Condition, Items, Text, walk
 from app.rules.types import Type
 from app.segments.definition import STATIC, Definition

@@ -11,10 +11,13 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from app.core import search
 from app.core.ids import new_id
+from app.customers import listing
+from app.customers.listing import CustomerFilter, CustomerOrder
+from app.customers.models import Customer
 from app.db.engines import driver_connection
 from tests import statements
 from tests.builders import LONG_AGO, database
@@ -122,3 +125,27 @@ class TestPlans:
             "oldest": {"ix_customers_created_at"},
             "changed": {"ix_customers_updated_at"},
         }
+
+    def test_a_page_is_planned_once_for_all_values(self, app: Flask) -> None:
+        with database(app) as connection:
+            for _ in range(20):
+                found = listing.list_customers(
+                    connection, narrowed=CustomerFilter(country="FI"), order=CustomerOrder(column=Customer.updated_at), count=11, names=None
+                )
+
+            assert len(found) == 11
+            assert planned(connection, "LIMIT 11")
+
+    def test_a_count_is_planned_for_its_values(self, app: Flask) -> None:
+        with database(app) as connection:
+            for _ in range(20):
+                counted = listing.count_customers(connection, narrowed=CustomerFilter(country="FI"))
+
+            assert counted == 200 - COUNT // 1000
+            assert planned(connection, "count(*) AS count") == []
+
+
+def planned(connection: Connection, about: str) -> list[int]:
+    """Of each prepared statement in which `about` stands, how often it was run by a plan for any values."""
+    found = text("SELECT generic_plans FROM pg_prepared_statements WHERE strpos(statement, :about) > 0 AND generic_plans > 0")
+    return list(connection.execute(found, {"about": about}).scalars())

@@ -18,8 +18,9 @@ from app.customers import catalogue as customers
 from app.customers.models import Customer
 from app.rules import aggregates, builtins, checking, compiling
 from app.rules import text as rule_text
-from app.rules.catalogue import Catalogue, Entries, Evaluation, Function, Parameter, Test
+from app.rules.catalogue import Catalogue, Entries, Function, Parameter, Test
 from app.rules.errors import RuleError
+from app.rules.evaluation import Evaluation
 from app.rules.types import Type
 from tests.builders import database, insert_customers
 from tests.rules.histories import NOW
