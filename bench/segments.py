@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,12 +13,12 @@ from unittest import mock
 import psycopg
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 
 from app.config import Config
 from app.customers import queries
 from app.db.engines import driver_connection
-from app.db.prepared import Prepared
+from app.db.wire import Statement, Wire
 from app.factory import create_app
 from bench.data.store import SECRET
 from bench.floors.segments import RULES, Rule
@@ -92,15 +92,15 @@ def _sent(app: Flask) -> Iterator[list[_Statement]]:
     def remember(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         found.append((statement, parameters, driver_connection(connection).prepare_threshold is not None))
 
-    run = Prepared.all
+    execute = Wire.execute
 
-    def noting(self: Prepared, db: Connection, values: Mapping[str, Any]) -> Any:
-        found.append((self._text, self._bound(values), True))
-        return run(self, db, values)
+    def noting(self: Wire, statement: Statement, values: Sequence[Any]) -> Any:
+        found.append((statement.sql.decode(), list(values), True))
+        return execute(self, statement, values)
 
     event.listen(engine, "before_cursor_execute", remember)
     try:
-        with mock.patch.object(Prepared, "all", noting):
+        with mock.patch.object(Wire, "execute", noting):
             yield found
     finally:
         event.remove(engine, "before_cursor_execute", remember)
@@ -115,7 +115,9 @@ def _compare(found: Sequence[tuple[Any, ...]], answer: Any) -> None:
 
 def _rate(connection: psycopg.Connection[Any], statement: _Statement) -> float:
     text, values, prepared = statement
-    return _repeated(lambda: connection.execute(text, values, prepare=prepared).fetchall())
+    # By libpq values have places, by the engine names.
+    kind = psycopg.RawCursor if isinstance(values, list) else psycopg.Cursor
+    return _repeated(lambda: kind(connection).execute(text, values, prepare=prepared).fetchall())
 
 
 def _repeated(work: Callable[[], object]) -> float:
