@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Row, Select, Text, Uuid, any_, bindparam, cast, func, select, text, update
+from sqlalchemy import ARRAY, Connection, Row, Select, Text, any_, bindparam, func, select, text, update
 from sqlalchemy.sql.selectable import TextualSelect
 
 from app.changes.log import Change, append_with, with_event
@@ -19,6 +19,7 @@ from app.core import money
 from app.core.caller import Caller
 from app.customers.models import Customer
 from app.db.base import table_of
+from app.db.columns import Ids
 from app.db.unit_of_work import UnitOfWork
 
 # Any: column values.
@@ -55,7 +56,7 @@ _LOCK = select(*_STATE, *_METRICS).where(_CUSTOMERS.c.id == bindparam("key")).wi
 # In one order, so that two who lock the same rows wait for each other and not in a circle.
 _LOCK_SET = (
     select(*_STATE, *_METRICS)
-    .where(_CUSTOMERS.c.id == any_(cast(bindparam("ids", type_=Text), ARRAY(Uuid))))
+    .where(_CUSTOMERS.c.id == any_(bindparam("ids", type_=Ids)))
     .order_by(_CUSTOMERS.c.id)
     .with_for_update(key_share=True)
 )
@@ -131,7 +132,7 @@ def lock_metered_set(db: Connection, customer_ids: Collection[UUID]) -> dict[UUI
     """As `lock_metered`, of those customers that there are."""
     if not customer_ids:
         return {}
-    rows = db.execute(_LOCK_SET, {"ids": "{" + ",".join(map(str, customer_ids)) + "}"})
+    rows = db.execute(_LOCK_SET, {"ids": customer_ids})
     return {row.id: _read_metered(row) for row in rows}
 
 
