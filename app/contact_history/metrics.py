@@ -33,15 +33,16 @@ class Fact(NamedTuple):
 class Metrics(NamedTuple):
     """The metrics of one customer, as they are stored. A currency is in `order_total` where a living order has an amount in it."""
 
-    contact_count: int
-    first_contact_at: datetime | None
-    last_contact_at: datetime | None
-    last_inbound_at: datetime | None
-    last_outbound_at: datetime | None
+    # In the order in which jsonb keeps them in events, see `app.db.columns.in_order_of_jsonb`.
     order_count: int
     order_total: dict[str, str]
-    first_order_at: datetime | None
+    contact_count: int
     last_order_at: datetime | None
+    first_order_at: datetime | None
+    last_contact_at: datetime | None
+    last_inbound_at: datetime | None
+    first_contact_at: datetime | None
+    last_outbound_at: datetime | None
 
 
 NAMES = Metrics._fields

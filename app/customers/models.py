@@ -36,6 +36,8 @@ class Customer(Base):
         Index("ix_customers_search_grams", "search_grams", postgresql_using="gin"),
         # The rare ones: a page of the deleted must not walk over all the living.
         Index("ix_customers_deleted", "deleted_at", "id", postgresql_where=text("deleted_at IS NOT NULL")),
+        # Room for the updates of the metrics, whose columns are in no index.
+        {"postgresql_with": {"fillfactor": 85}},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import DateTime, Numeric, TypeDecorator
@@ -73,6 +74,21 @@ class Xid8(UserDefinedType[int]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], int | None]:
         return lambda value: None if value is None else int(value)
+
+
+class Ids(UserDefinedType[Collection[UUID]]):
+    """Ids as one value. Sent as an array's text, since psycopg would write it id by id in Python; and as a value of that type, since a text
+    that a statement makes an array of, it makes anew for each row that it looks at (1.7 s for a thousand ids in a table of a thousand)."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def get_col_spec(self, **_: Any) -> str:  # Any: SQLAlchemy's own signature
+        return "uuid[]"
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Collection[UUID] | None], str | None]:
+        # orjson writes an id in a sixth of the time that Python takes, and an array may quote what it holds.
+        return lambda ids: None if ids is None else "{" + to_json(list(ids))[1:-1] + "}"
 
 
 # What reflection finds in a database is the same type, or every check of the migrations would warn of an unknown one.

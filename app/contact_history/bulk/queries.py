@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Text, Uuid, any_, bindparam, cast, select, text
+from sqlalchemy import Connection, any_, bindparam, select, text
 
 from app.contact_history import queries
 from app.contact_history.models import ContactHistoryEntry
@@ -18,7 +18,7 @@ from app.contact_history.record import EntryRecord
 from app.core.syncing import ExternalKey
 from app.customers.models import Customer
 from app.db.base import table_of
-from app.db.columns import to_json
+from app.db.columns import Ids, to_json
 from app.db.copying import Copying
 
 # Any: column values.
@@ -26,8 +26,7 @@ from app.db.copying import Copying
 _ENTRIES = table_of(ContactHistoryEntry)
 _CUSTOMERS = table_of(Customer)
 
-# As the text of an array: psycopg would write it id by id in Python.
-_IDS = cast(bindparam("ids", type_=Text), ARRAY(Uuid))
+_IDS = bindparam("ids", type_=Ids)
 _BY_IDS = select(*queries.COLUMNS).where(_ENTRIES.c.id == any_(_IDS))
 # In one order, so that two who lock the same rows wait for each other and not in a circle.
 _LOCKED = _BY_IDS.order_by(_ENTRIES.c.id).with_for_update()
@@ -93,18 +92,18 @@ def list_entries_by_id(db: Connection, ids: Collection[UUID], *, locked: bool) -
     """Those there are, withdrawn or not; with `locked` as they are once nobody else writes them, up to the end of the transaction."""
     if not ids:
         return {}
-    found = (EntryRecord(*row) for row in db.execute(_LOCKED if locked else _BY_IDS, {"ids": _array(ids)}))
+    found = (EntryRecord(*row) for row in db.execute(_LOCKED if locked else _BY_IDS, {"ids": ids}))
     return {record.id: record for record in found}
 
 
 def lock_versions(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int, int]]:
     """`(customer_id, version, xid)` of each row, locked up to the end of the transaction."""
-    return {row.id: (row.customer_id, row.version, row.xid) for row in db.execute(_LOCK, {"ids": _array(ids)})} if ids else {}
+    return {row.id: (row.customer_id, row.version, row.xid) for row in db.execute(_LOCK, {"ids": ids})} if ids else {}
 
 
 def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int, bytes]]:
     """`(customer_id, version, digest)` of those, living with a living customer, that are as one line of an import left them."""
-    found = db.execute(_SYNCED, {"ids": _array(ids)}) if ids else ()
+    found = db.execute(_SYNCED, {"ids": ids}) if ids else ()
     return {row.id: (row.customer_id, row.version, bytes(row.synced_digest)) for row in found}
 
 
@@ -157,10 +156,6 @@ def take_out_entries(db: Connection, entries: Collection[EntryRecord]) -> None:
     """Remove rows that this transaction has locked, to be inserted for another customer."""
     if entries:
         db.execute(_TAKE_OUT, {"rows": to_json([{"customer_id": entry.customer_id, "id": entry.id} for entry in entries])})
-
-
-def _array(ids: Iterable[UUID]) -> str:
-    return "{" + ",".join(map(str, ids)) + "}"
 
 
 def _json_of_keys(keys: Iterable[ExternalKey]) -> str:

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Text, Uuid, any_, bindparam, cast, select, text
+from sqlalchemy import Connection, any_, bindparam, select, text
 
 from app.attributes.models import AttributeEdition
 from app.core.syncing import ExternalKey
@@ -19,15 +19,14 @@ from app.customers import queries
 from app.customers.models import Customer
 from app.customers.record import CustomerRecord
 from app.db.base import table_of
-from app.db.columns import to_json
+from app.db.columns import Ids, to_json
 from app.db.copying import Copying
 
 # Any: column values.
 
 _CUSTOMERS = table_of(Customer)
 
-# As the text of an array: psycopg would write it id by id in Python.
-_IDS = cast(bindparam("ids", type_=Text), ARRAY(Uuid))
+_IDS = bindparam("ids", type_=Ids)
 _BY_IDS = select(*queries.COLUMNS).where(Customer.id == any_(_IDS))
 # In one order, so that two who lock the same rows wait for each other and not in a circle.
 _LOCKED = _BY_IDS.order_by(Customer.id).with_for_update(key_share=True)
@@ -75,20 +74,20 @@ def list_customers_by_id(db: Connection, ids: Collection[UUID], *, locked: bool)
     """Those there are, deleted or not; with `locked` as they are once nobody else writes them, up to the end of the transaction."""
     if not ids:
         return {}
-    found = (CustomerRecord(*row) for row in db.execute(_LOCKED if locked else _BY_IDS, {"ids": _array(ids)}))
+    found = (CustomerRecord(*row) for row in db.execute(_LOCKED if locked else _BY_IDS, {"ids": ids}))
     return {record.id: record for record in found}
 
 
 def lock_versions(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, int]]:
     """`(version, xid)` of each row, locked up to the end of the transaction."""
-    return {row.id: (row.version, row.xid) for row in db.execute(_LOCK, {"ids": _array(ids)})} if ids else {}
+    return {row.id: (row.version, row.xid) for row in db.execute(_LOCK, {"ids": ids})} if ids else {}
 
 
 def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, bytes, UUID | None]]:
     """`(version, digest, edition)` of those, not deleted, that are as one line of an import left them; the edition is that of the
     attributes' definitions now."""
     # All at once, and by place: row by row and by name cost a third of an import in which nothing is new.
-    found = db.execute(_SYNCED, {"ids": _array(ids)}).all() if ids else ()
+    found = db.execute(_SYNCED, {"ids": ids}).all() if ids else ()
     return {customer_id: (version, digest, edition) for customer_id, version, digest, edition in found if digest is not None}
 
 
@@ -134,10 +133,6 @@ def insert_customers(db: Connection, rows: Iterable[bytes]) -> None:
 def update_customers(db: Connection, rows: str) -> None:
     """Write rows that this transaction has locked."""
     db.execute(_UPDATE, {"rows": rows})
-
-
-def _array(ids: Iterable[UUID]) -> str:
-    return "{" + ",".join(map(str, ids)) + "}"
 
 
 def _json_of_keys(keys: Iterable[ExternalKey]) -> str:
