@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.db import unit_of_work
+from tests.builders import rows
 from tests.client import Api, problem
 
 
@@ -63,6 +64,16 @@ class TestFeed:
         events, _ = follow(api, after=first, types="customer.*")
 
         assert [event["data"]["after"]["given_name"] for event in events] == ["second"]  # type: ignore[index]
+
+    def test_each_event_has_the_id_of_the_transaction_that_wrote_it(self, app: Flask, api: Api) -> None:
+        made = api.post("/v1/customers", {}).headers["Location"]
+        api.patch(made, {"given_name": "Li"})
+        api.post("/v1/customers/batch", {"items": [{"op": "create", "data": {}}] * 3})
+
+        found = rows(app, "SELECT xid, CAST(CAST(CAST(xmin AS text) AS bigint) AS text) AS xmin FROM events WHERE type LIKE 'customer.%'")
+
+        assert len(found) == 5
+        assert [int(row.xid) % 2**32 for row in found] == [int(row.xmin) for row in found]
 
     def test_types_and_subject_narrow_it(self, api: Api) -> None:
         one = api.post("/v1/customers", {}).headers["Location"]

@@ -1,6 +1,6 @@
 """Statements on sets of interactions, and of customers as far as these are concerned: as many round trips for a thousand as for one.
 
-Rows travel as one JSON text, see `app.customers.bulk.queries`.
+Rows travel as in `app.customers.bulk.queries`.
 """
 
 from __future__ import annotations

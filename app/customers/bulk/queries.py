@@ -1,7 +1,7 @@
 """Statements on sets of customers: as many round trips for a thousand as for one.
 
-Rows travel as one JSON text that PostgreSQL reads as rows of the table: as fast as COPY into a temporary table here (59 to 60 us a row
-without indexes, of which 6 in Python against 28), with nothing to create, to clear or to escape.
+New rows go by COPY. Others, and keys, travel as one JSON text that PostgreSQL reads as rows of the table: as fast as COPY into a temporary
+table here (59 to 60 us a row without indexes, of which 6 in Python against 28), with nothing to create, to clear or to escape.
 """
 
 from __future__ import annotations
