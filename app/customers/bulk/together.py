@@ -165,7 +165,8 @@ class Together:
         New rows and events lock nothing that anybody waits for. Whoever is there already is left to `write`, which locks them all in one
         order, and so is everything decided afterwards, so that events stay in the order of the decisions. External ids are too.
         """
-        if self._aside is None or self.unit.contended or any(self._stored.get(customer_id) is not None for customer_id in self._written):
+        is_new = all(self._stored.get(customer_id) is None for customer_id in self._written)
+        if self._aside is None or self.unit.contended or not self._written or not is_new:
             return
         made = self._made()
         self._stored.update(self._written)
