@@ -98,7 +98,8 @@ def without_format_characters(value: str) -> str:
 class _NumberingPlan(NamedTuple):
     """What a country calling code says of the numbers behind it."""
 
-    # The one by whose rules they are read; several may share a code.
+    # How many digits the code has, and the region by whose rules they are read, of all that share it.
+    size: int
     region: str
     # Without those of numbers that can be dialled only within their area.
     lengths: frozenset[int]
@@ -181,16 +182,11 @@ def _national_at_once(digits: str, home: _HomePlan) -> str | None:
 
 def _international_at_once(digits: str) -> str | None:
     """The same for digits from their country calling code on, with the national prefix in between that many write: `+44 (0)20 ...`."""
-    if digits[:1] in ("", "0"):
-        return None
-    for size in (1, 2, 3):
-        plan = _numbering_plan(digits[:size])
-        if plan is not None:
-            if _is_canonical_in(plan, digits, size):
-                return f"+{digits}"
-            home = _home_plan(plan.region)
-            return None if home is None else _behind_national_prefix(digits[size:], home)
-    return None
+    if (whole := _whole(digits)) is not None or digits[:1] in ("", "0"):
+        return whole
+    plan = _plan_of(digits)
+    home = _home_plan(plan.region) if plan is not None else None
+    return _behind_national_prefix(digits[len(home.calling_code) :], home) if home is not None else None
 
 
 def _behind_national_prefix(digits: str, home: _HomePlan) -> str | None:
@@ -212,22 +208,18 @@ def _whole(digits: str) -> str | None:
 
 def _is_canonical(digits: str) -> bool:
     """Whether `phonenumbers` would return these digits unchanged; False also where only the library can tell."""
-    for size in (1, 2, 3):
-        plan = _numbering_plan(digits[:size])
-        if plan is not None:
-            return _is_canonical_in(plan, digits, size)
-    return False
-
-
-def _is_canonical_in(plan: _NumberingPlan, digits: str, size: int) -> bool:
-    """The same where `plan` is that of their country calling code, which has `size` digits."""
-    return len(digits) - size in plan.lengths and not _may_lose(digits, size, plan.national_prefix)
+    plan = _plan_of(digits)
+    return plan is not None and len(digits) - plan.size in plan.lengths and not _may_lose(digits, plan.size, plan.national_prefix)
 
 
 def _may_lose(digits: str, start: int, national_prefix: re.Pattern[str] | None) -> bool:
     """Whether a national prefix may be taken from `digits` at `start`; Argentina's matches before all digits, and mostly nothing."""
     found = national_prefix.match(digits, start) if national_prefix is not None else None
     return found is not None and (found.end() > start or found.lastindex is not None)
+
+
+def _plan_of(digits: str) -> _NumberingPlan | None:
+    return _numbering_plan(digits[:1]) or _numbering_plan(digits[:2]) or _numbering_plan(digits[:3])
 
 
 @lru_cache(maxsize=2048)
@@ -241,7 +233,7 @@ def _numbering_plan(calling_code: str) -> _NumberingPlan | None:
     if metadata is None or metadata.general_desc is None:
         return None
     lengths = frozenset(metadata.general_desc.possible_length) - frozenset(metadata.general_desc.possible_length_local_only)
-    return _NumberingPlan(region, lengths, _pattern(metadata.national_prefix_for_parsing))
+    return _NumberingPlan(len(calling_code), region, lengths, _pattern(metadata.national_prefix_for_parsing))
 
 
 @lru_cache(maxsize=512)

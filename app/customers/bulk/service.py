@@ -18,13 +18,9 @@ from app.customers.book import Book
 from app.customers.bulk import queries
 from app.customers.bulk.together import References, Together
 from app.customers.record import CustomerRecord
-from app.db.aside import Aside
 from app.db.unit_of_work import UnitOfWork
 
 # Any: values of a customer's fields.
-
-# Of a batch, before the database is given something to do while the rest is decided.
-_AT_ONCE = 100
 
 
 # Tuples, since imports make millions of them.
@@ -89,25 +85,15 @@ def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], rest
 
     An item that is a KehuError already stays one. With `restore` a deleted customer comes back by a write that meets it.
     """
-    with Aside() as aside:
-        book = Together(unit, caller, _references(items), aside)
-        results: list[Result] = []
-        for first in range(0, len(items), _AT_ONCE):
-            results += _decide_each(book, items[first : first + _AT_ONCE], restore)
-            if len(results) < len(items):
-                book.write_ahead()
-        book.write()
+    book, results = decide(unit, caller, items=items, restore=restore)
+    book.write()
     return results
 
 
 def decide(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], restore: bool) -> tuple[Together, Sequence[Result]]:
     """As `apply`, with everything left to be written by the book."""
     book = Together(unit, caller, _references(items))
-    return book, _decide_each(book, items, restore)
-
-
-def _decide_each(book: Together, items: Sequence[Sent[Item]], restore: bool) -> list[Result]:
-    return bulk.decide_each(items, decide=lambda item: _decide(book, item, restore), is_written=book.is_written)
+    return book, bulk.decide_each(items, decide=lambda item: _decide(book, item, restore), is_written=book.is_written)
 
 
 def _references(items: Sequence[Sent[Item]]) -> References:

@@ -8,8 +8,6 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from app.attributes import held
 from app.attributes.definition import Definitions
 from app.changes import log
@@ -23,7 +21,6 @@ from app.customers.book import Identifier
 from app.customers.bulk import queries
 from app.customers.matching import identifiers_of
 from app.customers.record import CustomerRecord
-from app.db.aside import Aside
 from app.db.unit_of_work import UnitOfWork
 
 
@@ -57,16 +54,14 @@ class _Told:
     changed: list[UUID]
     inserts: Iterable[bytes] | None
     updates: str | None
-    events: Iterable[bytes] | None
+    events: Iterable[bytes]
 
 
 class Together:
-    """A Book in memory. What was not foreseen in its references is asked for one by one; nothing is written before `write`, unless by
-    `write_ahead` what is in nobody's way."""
+    """A Book in memory. What was not foreseen in its references is asked for one by one; nothing is written before `write`."""
 
-    def __init__(self, unit: UnitOfWork, caller: Caller, references: References, aside: Aside | None = None) -> None:
+    def __init__(self, unit: UnitOfWork, caller: Caller, references: References) -> None:
         self.unit = unit
-        self._aside = aside
         self._caller = caller
         db = unit.connection
         # Before anything is read: what those did who had the turn before us is seen by every statement after it.
@@ -88,17 +83,14 @@ class Together:
         # Of a customer that one line of an import alone has made what it is.
         self._digests: dict[UUID, bytes] = {}
         self._prepared: _Told | None = None
-        # Written by `write_ahead`, or about to be.
-        self._ahead: set[UUID] = set()
 
     @cached_property
     def definitions(self) -> Definitions:
-        self._settle()
         return held.definitions(self.unit)
 
     def find(self, customer_id: UUID) -> CustomerRecord | None:
         if customer_id not in self._records:
-            found = queries.list_customers_by_id(self._db, [customer_id], locked=self.unit.contended).get(customer_id)
+            found = queries.list_customers_by_id(self.unit.connection, [customer_id], locked=self.unit.contended).get(customer_id)
             self._stored[customer_id] = self._records[customer_id] = found
         return self._records[customer_id]
 
@@ -107,7 +99,7 @@ class Together:
 
     def find_id(self, key: ExternalKey) -> UUID | None:
         if key not in self._keys:
-            self._stored_keys[key] = self._keys[key] = queries.list_ids_by_key(self._db, [key]).get(key)
+            self._stored_keys[key] = self._keys[key] = queries.list_ids_by_key(self.unit.connection, [key]).get(key)
         return self._keys[key]
 
     def is_living(self, customer_id: UUID) -> bool:
@@ -135,7 +127,7 @@ class Together:
 
     def is_written(self, customer_id: UUID) -> bool:
         """Whether this unit has changed the customer already."""
-        return customer_id in self._written or customer_id in self._ahead
+        return customer_id in self._written
 
     def note_digest(self, customer_id: UUID, digest: bytes) -> None:
         """The customer is now as the line with `digest` alone makes it."""
@@ -158,35 +150,23 @@ class Together:
     def prepare(self) -> None:
         """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
         told = self._told()
-        self._prepared = replace(told, inserts=told.inserts and list(told.inserts), events=told.events and list(told.events))
-
-    def write_ahead(self) -> None:
-        """Begin to write what was decided so far, while more is decided, where all of it is new.
-
-        New rows and events lock nothing that anybody waits for. Whoever is there already is left to `write`, which locks them all in one
-        order, and so is everything decided afterwards, so that events stay in the order of the decisions. External ids are too.
-        """
-        if self._aside is None or self.unit.contended or any(self._stored.get(customer_id) is not None for customer_id in self._written):
-            return
-        told = self._told()
-        self._stored.update(self._written)
-        self._ahead.update(self._written)
-        self._written, self._changes = {}, []
-        self._aside.begin(lambda: self._write_new(told))
+        self._prepared = replace(told, inserts=told.inserts and list(told.inserts), events=list(told.events))
 
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote one of the rows or keys since they were read."""
-        if not self._changes and not self._ahead:
+        if not self._changes:
             return
         # What was not prepared is made while the database is already writing what was made before.
         told = self._prepared or self._told()
-        db = self._db
+        db = self.unit.connection
         self._check_versions(told.changed)
         # Rows before keys, as everywhere.
         self._exchange_keys()
+        if told.inserts is not None:
+            queries.insert_customers(db, told.inserts)
         if told.updates is not None:
             queries.update_customers(db, told.updates)
-        self._write_new(told)
+        log.append_rows(self.unit, told.events)
 
     def _told(self) -> _Told:
         changed = sorted(customer_id for customer_id in self._written if self._stored.get(customer_id) is not None)
@@ -195,31 +175,15 @@ class Together:
             changed=changed,
             inserts=queries.rows_to_insert(map(self._row, new)) if new else None,
             updates=queries.rows_to_update([self._row(self._written[customer_id]) for customer_id in changed]) if changed else None,
-            events=log.rows_to_append(self.unit, self._caller, map(log.written, self._changes)) if self._changes else None,
+            events=log.rows_to_append(self.unit, self._caller, map(log.written, self._changes)),
         )
-
-    def _write_new(self, told: _Told) -> None:
-        if told.inserts is not None:
-            queries.insert_customers(self.unit.connection, told.inserts)
-        if told.events is not None:
-            log.append_rows(self.unit, told.events)
-
-    @property
-    def _db(self) -> Connection:
-        self._settle()
-        return self.unit.connection
-
-    def _settle(self) -> None:
-        """Until nothing is being written: a connection does one thing at a time."""
-        if self._aside is not None:
-            self._aside.wait()
 
     def _ask_for(self, identifiers: Sequence[Identifier]) -> None:
         """Of what was not foreseen, as a phone that only its customer's country tells how to read."""
         if not identifiers:
             return
         # Out of the order in which all others are locked: two such units may wait for each other, and one of them is run again.
-        single.lock_identifiers(self._db, identifiers)
+        single.lock_identifiers(self.unit.connection, identifiers)
         for identifier in identifiers:
             self._known_by[identifier] = {record.id for record in self._written.values() if identifier in identifiers_of(record)}
         for identifier, record in single.list_customers_matching(self.unit.connection, identifiers):

@@ -12,7 +12,6 @@ from flask import Flask
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from app.customers.bulk import service
 from tests.builders import execute, insert_customers, rows
 from tests.client import Api
 from tests.conftest import DATA_TABLES
@@ -173,13 +172,11 @@ def as_lines(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 class TestAlike:
     @ALIKE
-    @given(items=st.lists(_items, min_size=1, max_size=10), restore=_restores, at_once=st.sampled_from([1, 2, 100]))
-    def test_one_by_one_and_as_one_batch(self, api: Api, items: list[dict[str, Any]], restore: bool, at_once: int) -> None:
+    @given(items=st.lists(_items, min_size=1, max_size=10), restore=_restores)
+    def test_one_by_one_and_as_one_batch(self, api: Api, items: list[dict[str, Any]], restore: bool) -> None:
         single = run(api.app, lambda: alone(api, items, restore))
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(service, "_AT_ONCE", at_once)
-            batched = run(api.app, lambda: together(api, items, restore))
+        batched = run(api.app, lambda: together(api, items, restore))
 
         assert batched == single
         for status, _ in single[0]:
