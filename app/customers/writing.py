@@ -40,9 +40,10 @@ def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = Non
     values = merging.new(data, definitions=book.definitions)
     _check_organization(book, customer_id, values["organization_id"])
     unit = book.unit
-    told = {"id": customer_id, **values, "version": 1, "created_at": unit.now, "updated_at": unit.now, "deleted_at": None}
-    record = CustomerRecord(*_IN_ORDER({**told, **_NO_METRICS, "xid": unit.xid}))
-    told = dict(zip(_TOLD, _TOLD_VALUES(told), strict=True))
+    own_values = {"id": customer_id, "version": 1, "created_at": unit.now, "updated_at": unit.now, "deleted_at": None, "xid": unit.xid}
+    row = {**values, **_NO_METRICS, **own_values}
+    record = CustomerRecord(*_IN_ORDER(row))
+    told = dict(zip(_TOLD, _TOLD_VALUES(row), strict=True))
     book.insert(record, Change("customer.created", subject(customer_id), None, told, TOLD, customer_id), own=own)
     return record
 
