@@ -116,8 +116,8 @@ def see_customer_by_id(unit: UnitOfWork, customer_id: UUID) -> CustomerRecord | 
     row = _SEEN.one_or_none(unit.looking, {"key": customer_id})
     if row is None:
         return None
-    edition, has_standby, *columns = row
-    unit.tell(edition, has_standby)
+    edition, must_commit, *columns = row
+    unit.tell(edition, must_commit)
     return CustomerRecord(*columns)
 
 

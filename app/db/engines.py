@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 import psycopg
-from sqlalchemy import URL, Connection, Row, Select, create_engine, event, exc, make_url
+from sqlalchemy import URL, Connection, Row, Select, create_engine, event, make_url
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
@@ -154,7 +154,6 @@ def make_engine(config: Config) -> Engine:
     )
     event.listen(engine, "do_connect", _connect_within(config.connect_timeout))
     event.listen(engine, "connect", _equip)
-    event.listen(engine, "checkout", _refuse_dead)
     return engine
 
 
@@ -184,6 +183,8 @@ def _url_with_settings(config: Config) -> URL:
             "options": f"{_PLANNING} {given} {options}",
             "connect_timeout": str(max(2, round(config.connect_timeout))),
             "application_name": "kehu",
+            # What is copied is sent as the bytes that it was made as.
+            "client_encoding": "utf8",
         }
     )
 
@@ -223,15 +224,10 @@ def _connect_within(seconds: float) -> Callable[..., DBAPIConnection]:
 
 def _equip(connection: psycopg.Connection[object], record: Any) -> None:  # Any: the pool's record is untyped
     warnings: list[str] = []
-    record.info.update(warnings=warnings, wire=Wire(connection), driver=connection, poll=leases.poll_of(connection))
+    record.info.update(leases.known_of(connection), warnings=warnings, wire=Wire(connection))
 
     def keep(diagnostic: psycopg.errors.Diagnostic) -> None:
         if diagnostic.severity_nonlocalized == "WARNING":
             warnings.append(diagnostic.sqlstate or "")
 
     connection.add_notice_handler(keep)
-
-
-def _refuse_dead(connection: psycopg.Connection[object], record: Any, proxy: object) -> None:  # Any: the pool's record is untyped
-    if not leases.is_driver_alive(connection, record.info["poll"]):
-        raise exc.InvalidatePoolError

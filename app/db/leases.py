@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import select
 import threading
+import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, QueuePool
+from sqlalchemy import Connection, QueuePool, event, exc
 from sqlalchemy.engine import Engine
 
 from app.db.deadline import DeadlineWatch
@@ -40,6 +42,9 @@ class Leases:
         self._engine = engine
         self.watch = watch
         self._idle: deque[Connection] = deque()
+        # Those of the pool that were made before are not handed out any more, on the monotonic clock.
+        self._distrusted_until = 0.0
+        event.listen(engine, "checkout", self._refuse_dead)
         # How many threads wait for one of the pool's.
         self._waiting = 0
         self._lock = threading.Lock()
@@ -52,7 +57,7 @@ class Leases:
         return pool.checkedout() - len(self._idle)
 
     def take(self, until: float = _NEVER) -> Connection:
-        """One that is alive, as far as the kernel knows. Waits for it up to `until`, and no longer than the pool does."""
+        """One that is alive, as far as the kernel knows. Waits for a place as long as the pool does, and for a new one up to `until`."""
         return self._idle_one() or self._one_of_the_pool(until)
 
     def give(self, connection: Connection) -> None:
@@ -61,11 +66,13 @@ class Leases:
         if connection.in_transaction():
             # SQLAlchemy's own notion of one, in autocommit.
             connection.rollback()
-        if driver.pgconn.transaction_status != TransactionStatus.IDLE:
-            # Broken, or left in the middle of something. What else is idle probably died of the same.
+        status = driver.pgconn.transaction_status
+        if status != TransactionStatus.IDLE:
+            # Broken, or left in the middle of something.
             connection.invalidate()
             connection.close()
-            self.clear()
+            if status == TransactionStatus.UNKNOWN:
+                self.distrust()
             return
         self._idle.append(connection)
         if self._waiting:
@@ -76,6 +83,19 @@ class Leases:
         while (connection := self._popped()) is not None:
             connection.close()
 
+    def distrust(self) -> None:
+        """Give up all that there are now: one was lost, and the others probably died of the same, be it in a silence that the kernel
+        takes for life."""
+        self._distrusted_until = time.monotonic()
+        while (connection := self._popped()) is not None:
+            connection.invalidate()
+            connection.close()
+
+    def _refuse_dead(self, driver: psycopg.Connection[Any], record: Any, proxy: object) -> None:  # Any: the pool's record is untyped
+        info = record.info
+        if info["made"] <= self._distrusted_until or not _is_alive(info):
+            raise exc.InvalidatePoolError
+
     def _popped(self) -> Connection | None:
         try:
             return self._idle.pop()
@@ -84,7 +104,7 @@ class Leases:
 
     def _idle_one(self) -> Connection | None:
         while (connection := self._popped()) is not None:
-            if is_alive(connection):
+            if _is_alive(connection.info):
                 return connection
             connection.invalidate()
             connection.close()
@@ -125,23 +145,21 @@ class Lease:
         self._leases.watch.leave(self._driver)
         if self._connection.invalidated or self._connection.closed:
             self._connection.close()
-            self._leases.clear()
+            self._leases.distrust()
         else:
             self._leases.give(self._connection)
 
 
-def is_alive(connection: Connection) -> bool:
-    return is_driver_alive(connection.info["driver"], connection.info["poll"])
-
-
-def poll_of(driver: psycopg.Connection[Any]) -> select.poll:
+def known_of(driver: psycopg.Connection[Any]) -> dict[str, Any]:
+    """What is kept beside a new connection, in its `info`."""
     poll = select.poll()
     poll.register(driver.fileno(), select.POLLIN | select.POLLERR | select.POLLHUP)
-    return poll
+    return {"driver": driver, "poll": poll, "made": time.monotonic()}
 
 
-def is_driver_alive(driver: psycopg.Connection[Any], poll: select.poll) -> bool:
+def _is_alive(info: Mapping[str, Any]) -> bool:
     """Finds connections that died while idle by asking the kernel (2 us), where a ping would be a round trip for every request."""
+    driver, poll = info["driver"], info["poll"]
     if driver.closed:
         return False
     # Something came unasked: the end of the stream, or only a changed parameter. A server that ends a session says so first, and

@@ -26,7 +26,8 @@ class MigrationError(Exception):
 def upgrade(url: str, config: Config, revision: str = "head") -> None:
     """Run every migration up to `revision` that the database has not had yet. Raises MigrationError where it is older than PostgreSQL 15.
 
-    Safe to call from several processes at once: an advisory lock lets them take turns.
+    A `revision` that is not the head is for tests of single steps. Safe to call from several processes at once: an advisory lock lets
+    them take turns.
     """
     with plain_connection(url, config) as connection:
         _refuse_old_server(connection)

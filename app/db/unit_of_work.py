@@ -47,7 +47,7 @@ _COMMIT_UNWRITTEN = (
 # their own would cost every write a round trip.
 BESIDE = (
     literal_column("(SELECT edition FROM attribute_edition)", Uuid()).label("edition"),
-    literal_column("current_setting('synchronous_standby_names') <> ''", Boolean()).label("has_standby"),
+    literal_column("current_setting('synchronous_standby_names') <> '' OR pg_is_in_recovery()", Boolean()).label("must_commit"),
 )
 
 
@@ -70,7 +70,7 @@ class UnitOfWork:
         self._begun: _Begun | None = None
         self._edition: UUID | None = None
         self._was_told = False
-        self._may_have_standby = True
+        self._must_commit = True
 
     @property
     def connection(self) -> Connection:
@@ -93,10 +93,11 @@ class UnitOfWork:
         """Of the definitions of attributes, see `app.attributes.held`; None where there never was one."""
         return self._edition if self._was_told else self._begin().edition
 
-    def tell(self, edition: UUID | None, has_standby: bool) -> None:
-        """What a statement that looked has said of `BESIDE`."""
+    def tell(self, edition: UUID | None, must_commit: bool) -> None:
+        """What a statement that looked has said of `BESIDE`. `must_commit`: what was seen is not told before a commit has gone through,
+        since it may wait for a standby still, or is a standby's own, which may be behind and refuses to begin."""
         if not self._was_told:
-            self._edition, self._may_have_standby, self._was_told = edition, has_standby, True
+            self._edition, self._must_commit, self._was_told = edition, must_commit, True
 
     def _begin(self) -> _Begun:
         if self._begun is None:
@@ -108,7 +109,7 @@ class UnitOfWork:
         """Commit. Raises Unavailable where the commit is not confirmed."""
         if self._begun is not None:
             self._commit(_COMMIT_UNWRITTEN if self.position is None else _COMMIT)
-        elif self._may_have_standby:
+        elif self._must_commit:
             self._begin()
             self._commit(_COMMIT_UNWRITTEN)
 

@@ -19,7 +19,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 # Any: column values.
 
-# Prepared on one connection at the same time; callers make statements by the fields that they choose.
+# Prepared on one connection at the same time, and counted until they are; callers make statements by the fields and rules they choose.
 _PREPARED_MAX = 300
 # As psycopg's own threshold: what is asked for but once or twice is not worth a round trip of its own.
 _PREPARE_AFTER = 5
@@ -41,12 +41,14 @@ class Wire:
         self._pgconn: PGconn = driver.pgconn
         # Of this connection alone, since what it has learned of types is kept from one statement to the next.
         self._transformer = Transformer(driver)
-        # The name of what is prepared, and of what is not yet how often it was run; what was run last stands at the end.
-        self._names: OrderedDict[Statement, bytes | int] = OrderedDict()
+        # The names of what is prepared, and how often the others were run: each with what was run last at its end, and no more than so
+        # many, since callers make statements without end.
+        self._names: OrderedDict[Statement, bytes] = OrderedDict()
+        self._runs: OrderedDict[Statement, int] = OrderedDict()
         self._made = 0
 
     def execute(self, statement: Statement, values: Sequence[Any]) -> PGresult:
-        """The result of `statement`, prepared where it is not yet. Raises what psycopg would."""
+        """The result of `statement`, which is prepared once it is run often. Raises what psycopg would."""
         # As text, which PostgreSQL reads as whatever the place in the statement is.
         sent = self._transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
         try:
@@ -86,24 +88,30 @@ class Wire:
 
     def _name_of(self, statement: Statement) -> bytes | None:
         """Under which the statement is prepared; None where it was not asked for so often that it would be."""
-        found = self._names.get(statement, 0)
-        if isinstance(found, int):
-            found = found + 1 if found < _PREPARE_AFTER else self._prepare(statement)
-            self._names[statement] = found
-        self._names.move_to_end(statement)
-        return found if isinstance(found, bytes) else None
+        name = self._names.get(statement)
+        if name is not None:
+            self._names.move_to_end(statement)
+            return name
+        runs = self._runs.pop(statement, 0)
+        if runs >= _PREPARE_AFTER:
+            return self._prepare(statement)
+        self._runs[statement] = runs + 1
+        if len(self._runs) > _PREPARED_MAX:
+            self._runs.popitem(last=False)
+        return None
 
     def _prepare(self, statement: Statement) -> bytes:
         while len(self._names) >= _PREPARED_MAX:
-            _, oldest = self._names.popitem(last=False)
-            if isinstance(oldest, bytes):
-                self.command(b"DEALLOCATE " + oldest)
+            oldest = next(iter(self._names))
+            self.command(b"DEALLOCATE " + self._names[oldest])
+            del self._names[oldest]
         self._made += 1
         name = b"kehu_%d" % self._made
         try:
             self._done(self._pgconn.prepare(name, statement.sql))
         except MemoryError:
             raise self._broken() from None
+        self._names[statement] = name
         return name
 
     def _done(self, result: PGresult) -> PGresult:

@@ -32,6 +32,8 @@ SHAPE = """
     UNION ALL SELECT 'function', proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
     UNION ALL SELECT 'type', typname, typtype::text FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd')
     UNION ALL SELECT 'sequence', relname, '' FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace
+    UNION ALL SELECT 'option', relname, reloptions::text FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND reloptions IS NOT NULL
     ORDER BY 1, 2, 3
 """
 

@@ -169,6 +169,15 @@ class TestPreparing:
         assert prepared(db, "SELECT 'forgotten %") == 3
         assert own.rows(own.execute(statements[0], [])) == [("forgotten 0",)]
 
+    def test_statements_that_are_run_once_are_not_kept(self, db: Connection) -> None:
+        own = wire_of(db)
+
+        for number in range(2 * wire._PREPARED_MAX):
+            own.execute(Prepared(text(f"SELECT 'run once {number}'")), [])
+
+        assert len(own._names) + len(own._runs) <= 2 * wire._PREPARED_MAX - 1
+        assert prepared(db, "SELECT 'run once %") == 0
+
     def test_what_the_server_was_told_to_forget_is_prepared_anew(self, db: Connection) -> None:
         statement = Prepared(text("SELECT 'forgotten by others'"))
         for _ in range(8):
