@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import Any
 
 import orjson
+import psycopg
 from psycopg.pq.abc import PGresult
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Numeric
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
@@ -25,6 +26,8 @@ from app.db.engines import wire_of
 # Any: column values.
 
 Process = Callable[[Any], Any]
+
+_NUMERIC = psycopg.adapters.types["numeric"].oid
 
 # As `app.db.engines` makes its own, with places that libpq knows.
 _DIALECT = PGDialect_psycopg(  # type: ignore[no-untyped-call]  # SQLAlchemy types it not
@@ -63,6 +66,12 @@ class Prepared:
     @cached_property
     def sql(self) -> bytes:
         return self._compiled.string.encode()
+
+    @cached_property
+    def types(self) -> Sequence[int]:
+        """SQLAlchemy writes the type beside each place, but not that of a number with digits behind its point: of one that is compared with
+        a whole number PostgreSQL would expect a whole number too."""
+        return [_NUMERIC if isinstance(self._compiled.binds[name].type, Numeric) else 0 for name in self._compiled.positiontup or ()]
 
     @cached_property
     def _compiled(self) -> SQLCompiler:

@@ -33,6 +33,10 @@ class Statement(Protocol):
     @property
     def sql(self) -> bytes: ...
 
+    @property
+    def types(self) -> Sequence[int]:
+        """The server's number of each value's type; 0 where the place says which it is."""
+
 
 class Wire:
     """libpq's end of one connection, for one thread at a time."""
@@ -64,7 +68,7 @@ class Wire:
     def _execute(self, statement: Statement, sent: Any) -> PGresult:
         name = self._name_of(statement)
         try:
-            result = self._pgconn.exec_prepared(name, sent) if name else self._pgconn.exec_params(statement.sql, sent)
+            result = self._pgconn.exec_prepared(name, sent) if name else self._pgconn.exec_params(statement.sql, sent, statement.types)
         except MemoryError:
             # libpq gives no result where it could not even send.
             raise self._broken() from None
@@ -108,7 +112,7 @@ class Wire:
         self._made += 1
         name = b"kehu_%d" % self._made
         try:
-            self._done(self._pgconn.prepare(name, statement.sql))
+            self._done(self._pgconn.prepare(name, statement.sql, statement.types))
         except MemoryError:
             raise self._broken() from None
         self._names[statement] = name

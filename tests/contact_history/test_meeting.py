@@ -16,7 +16,6 @@ from app.contact_history.direct import Direct
 from app.core.caller import command_line
 from app.core.preconditions import NONE
 from app.customers import queries as customer_queries
-from app.db import unit_of_work
 from app.db.unit_of_work import UnitOfWork
 from tests.builders import customer, entry, metrics
 from tests.client import Api
@@ -45,9 +44,11 @@ def earlier(api: Api) -> Iterator[UnitOfWork]:
 
     Of two writers the fence catches only the one that began first.
     """
-    lease = api.app.extensions["kehu"].database.lease(time.monotonic() + 10)
-    with lease as connection, unit_of_work._transaction(connection, contended=False) as unit:
+    with api.app.extensions["kehu"].database.lease(time.monotonic() + 10) as connection:
+        unit = UnitOfWork(connection)
+        assert unit.xid
         yield unit
+        unit.end()
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ class TestCustomer:
                 service.create(Direct(unit, command_line("tests")), customer_id=UUID(owner), data={"kind": "order"})
                 begun.close()
 
-            meet(monkeypatch, customer_queries, "get_customer_by_id", append)
+            meet(monkeypatch, customer_queries, "see_customer_by_id", append)
             response = api.patch(f"/v1/customers/{owner}", {"owner": "anna"})
 
         assert (response.headers["ETag"], response.json["metrics"]["order_count"]) == ('"2.1"', 1)

@@ -103,6 +103,10 @@ class Proxy:
         links = self._present()
         for link in links:
             link.end(reset=True)
+        # Their threads close them: what is cut is cut when this returns, so far as they are not held up.
+        until = time.monotonic() + 1
+        while not self._links.isdisjoint(links) and time.monotonic() < until:
+            time.sleep(0.001)
         return len(links)
 
     def black_hole(self) -> None:
