@@ -78,7 +78,6 @@ def create_app(config: Config) -> Flask:
         waiters=threading.Semaphore(config.threads // 4),
         streams=threading.Semaphore(config.streams),
     )
-    edge.install(app)
     problems.install(app)
     converters.install(app)
     frame.install(app, here)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
+import io
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -41,7 +41,6 @@ _SHOWN = str(queries.as_json()).replace("customers.", "c.")
 def measure(run: Run) -> None:
     """Statements a second, as sent by one connection; the milliseconds are those of the whole request, over HTTP."""
     app = create_app(Config(database_url=run.store.url, data_dir=run.store.home, secret_key=SECRET))
-    logging.getLogger().setLevel(logging.ERROR)
     try:
         # As the service's statements are planned, so are those by hand.
         with app.extensions["kehu"].database.session() as session:
@@ -77,7 +76,9 @@ def _measure_rule(run: Run, app: Flask, connection: psycopg.Connection[Any], rul
 
 
 def _asked(client: FlaskClient, run: Run, method: str, path: str, body: object) -> Any:
-    answer = client.open(path, method=method, json=body, buffered=True, headers={"Authorization": f"Bearer {run.token}"})
+    # The line of the log is no row of the table.
+    with redirect_stderr(io.StringIO()):
+        answer = client.open(path, method=method, json=body, buffered=True, headers={"Authorization": f"Bearer {run.token}"})
     if answer.status_code >= 300:
         raise LoadError(f"{method} {path}: {answer.get_data(as_text=True)[:500]}")
     return answer.get_json()

@@ -17,7 +17,7 @@ from flask import Flask, Response
 
 from app.db import failures, unit_of_work
 from app.db.unit_of_work import UnitOfWork
-from app.web import etags, frame, gate, idempotency, waiting
+from app.web import application, etags, frame, gate, idempotency, waiting
 from app.web.document import DESCRIPTION, DocumentMixin, Operation, Plugin, described
 from app.web.frame import Read, Write
 from app.web.schemas import ProblemSchema, QuerySchema, Schema, load_body, load_query
@@ -77,7 +77,7 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def run(resource: Any, **arguments: Any) -> Response:
-                asked, here = frame.running(), frame.runtime()
+                asked, here = application.running(), frame.runtime()
                 caller = frame.admit(asked, here, scopes)
                 if body_schema is not None:
                     bounds = here.bounds(body_max_bytes)
@@ -146,7 +146,7 @@ class Blueprint(StreamsMixin, flask_smorest.Blueprint):  # type: ignore[misc]  #
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def run(resource: Any, **arguments: Any) -> Response:
-                asked, here = frame.running(), frame.runtime()
+                asked, here = application.running(), frame.runtime()
                 caller = frame.admit(asked, here, (scope,))
                 numbers = body_schema.numbers if body_schema is not None else "float"
                 bounds = here.bounds(body_max_bytes)

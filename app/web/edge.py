@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 import orjson
-from flask import Flask, Response, request
 
 from app.core import logs
 from app.web import context, metrics, problems
@@ -21,25 +20,6 @@ if TYPE_CHECKING:
 
 # These answer whatever else goes on, or nobody could see that a process is only busy.
 HEALTH_PATHS = frozenset(("/livez", "/readyz", "/metrics"))
-
-
-def install(app: Flask) -> None:
-    """Let the access log know which address a request was for: its template, since the address itself may be an e-mail; and answer
-    OPTIONS."""
-
-    def note_route() -> Response | None:
-        rule = request.url_rule
-        if rule is None:
-            return None
-        context.current().route = rule.rule
-        if request.method != "OPTIONS":
-            return None
-        # Flask's own answer would be an empty page of HTML, and name the methods in the order of a set.
-        response = Response(status=HTTPStatus.NO_CONTENT, headers={"Allow": ", ".join(sorted(app.make_default_options_response().allow))})
-        del response.headers["Content-Type"]
-        return response
-
-    app.before_request(note_route)
 
 
 class Admission:

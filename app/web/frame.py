@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn, Protocol
 
-from flask import Flask, Request, current_app, request
+from flask import Flask, Request, current_app
 from sqlalchemy import Connection
 
 from app.config import Config
@@ -84,11 +84,6 @@ def runtime() -> Runtime:
 
 def install(app: Flask, here: Runtime) -> None:
     app.extensions["kehu"] = here
-
-
-def running() -> Request:
-    """The running request itself: each look through Flask's stand-in for it costs a microsecond."""
-    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # what Flask types as a request is a LocalProxy
 
 
 def admit(asked: Request, here: Runtime, scopes: Iterable[str]) -> Caller:
