@@ -20,6 +20,7 @@ from app.core import limits, logs
 from app.core.caller import Caller
 from app.core.errors import Unavailable
 from app.web import api, converters, docs, edge, fields, frame, problems
+from app.web.application import Application
 from app.web.schemas import QuerySchema, Schema
 from app.web.streams.exporting import Rows
 from app.web.streams.lines import Apply, Line, LineResult, Outcome, Position
@@ -125,7 +126,7 @@ class Exported(MethodView):
 
 def create_app(*, threads: int = 4, stream_timeout: float = 30.0) -> Flask:
     logs.configure()
-    app = Flask("things", static_folder=None)
+    app = Application("things", static_folder=None)
     config = Config(
         database_url="postgresql+psycopg://", data_dir=Path(), secret_key="of no use", threads=threads, stream_timeout=stream_timeout
     )
@@ -141,7 +142,6 @@ def create_app(*, threads: int = 4, stream_timeout: float = 30.0) -> Flask:
         catalogues={},
         attribute_uses=lambda _, __: [],
     )
-    edge.install(app)
     problems.install(app)
     converters.install(app)
     frame.install(app, here)
