@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface
+from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import Headers
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import MapAdapter
@@ -44,12 +45,13 @@ class Application(Flask):
 
     session_interface = _NoSession()
 
-    def preprocess_request(self) -> None:
-        """Let the access log know which address a request is for: its template, since the address itself may be an e-mail. There is nothing
-        else to be done before; to find that out, Flask asks each blueprint."""
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """Let the access log know which address a request is for: its template, since the address itself may be an e-mail. Where nobody has
+        anything else to be done before, Flask need not ask each blueprint."""
         asked = running()
         if asked.url_rule is not None:
             context.of_request(asked).route = asked.url_rule.rule
+        return super().preprocess_request() if self.before_request_funcs or self.url_value_preprocessors else None
 
     def make_default_options_response(self) -> Response:
         """Without a page of HTML, and with the methods in one order, where Flask's is that of a set."""

@@ -57,6 +57,12 @@ def backend(db: Connection) -> int:
     return int(found[0])
 
 
+def end(app: Flask, db: Connection) -> None:
+    """Have the server end the session of `db`."""
+    with database(app) as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend(db)})
+
+
 def prepared(db: Connection, like: str) -> int:
     """How many such statements the server has prepared on this connection."""
     return int(db.execute(text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE :like"), {"like": like}).scalar_one())
@@ -121,10 +127,7 @@ class TestErrors:
                 statement.all(db, {})
 
     def test_a_session_that_was_ended_is_a_lost_connection(self, app: Flask, db: Connection) -> None:
-        ended = backend(db)
-        with database(app) as other:
-            other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": ended})
-        time.sleep(0.2)
+        end(app, db)
 
         for _ in range(2):
             with pytest.raises(psycopg.OperationalError) as raised:
@@ -135,10 +138,7 @@ class TestErrors:
         db.invalidate()
 
     def test_a_command_on_a_lost_connection_is_told_too(self, app: Flask, db: Connection) -> None:
-        ended = backend(db)
-        with database(app) as other:
-            other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": ended})
-        time.sleep(0.2)
+        end(app, db)
 
         for _ in range(2):
             with pytest.raises(psycopg.OperationalError):

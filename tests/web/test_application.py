@@ -77,5 +77,10 @@ class TestApplication:
         assert response.status_code == 405
         assert {"GET", "PUT"} <= set(response.headers["Allow"].split(", "))
 
+    def test_what_is_to_be_done_before_a_request_is_done(self, application: Flask) -> None:
+        application.before_request(lambda: "first")
+
+        assert Client(application).get("/things/one").get_data(as_text=True) == "first"
+
     def test_nothing_is_kept_from_one_request_to_the_next(self, api: Api) -> None:
         assert "Set-Cookie" not in api.get("/v1/tokens/self").headers
