@@ -39,6 +39,8 @@ class Config:
     bind: str = "127.0.0.1:8000"
     workers: int = 2
     threads: int = 4
+    # Of each of the workers, beside it: for long imports, and only as long as there are some.
+    import_processes: int = 2
     services: tuple[str, ...] = SERVICES
     require_if_match: bool = False
     metrics_token: str | None = field(default=None, repr=False)
@@ -73,6 +75,7 @@ class Config:
             "workers": reader.value("WORKERS", _integer(1, 256), 2),
             # One thread is always kept for health, so one alone would serve nobody.
             "threads": reader.value("THREADS", _integer(2, 256), 4),
+            "import_processes": reader.value("IMPORT_PROCESSES", _integer(0, 16), 2),
             "services": reader.value("SERVICES", _services, SERVICES),
             "require_if_match": reader.value("REQUIRE_IF_MATCH", _boolean, False),
             "metrics_token": reader.value("METRICS_TOKEN", _token, None),

@@ -41,6 +41,7 @@ from app.tokens.look_up import TokenLookUp
 from app.web import api, converters, docs, edge, frame, health, metrics, problems
 from app.web.application import Application
 from app.web.paging import Cursors
+from app.web.streams.crew import Crew
 
 _MEASURE_SECONDS = 2.0
 
@@ -77,6 +78,7 @@ def create_app(config: Config) -> Flask:
         attribute_uses=_attribute_uses,
         waiters=threading.Semaphore(config.threads // 4),
         streams=threading.Semaphore(config.streams),
+        crew=Crew(config),
     )
     problems.install(app)
     converters.install(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Self
 from uuid import UUID
 
@@ -49,6 +50,10 @@ class Invalid(KehuError):
     def __init__(self, faults: Sequence[FieldFault], *, code: str | None = None) -> None:
         super().__init__(code)
         self.faults = tuple(faults)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Between processes: an exception is made again of its `args` alone, unless it says otherwise.
+        return partial(Invalid, self.faults, code=self.code), ()
 
 
 class QueryTooDear(KehuError):

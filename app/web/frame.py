@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from flask import Flask, Request, current_app
 from sqlalchemy import Connection
@@ -23,6 +23,10 @@ from app.web.answers import Answer
 from app.web.application import Plain
 from app.web.paging import Cursors
 from app.web.schemas import Schema
+
+if TYPE_CHECKING:
+    # Which knows of streams, and those of us.
+    from app.web.streams.crew import Crew
 
 
 class Positions(Protocol):
@@ -52,6 +56,8 @@ class Runtime:
     waiters: threading.Semaphore
     # Places for imports and exports, which may run for hours.
     streams: threading.Semaphore
+    # Processes for long imports.
+    crew: Crew
 
     def bounds(self, max_bytes: int | None = None) -> gate.Bounds:
         """Those of a body; `max_bytes` where an operation takes more than others."""

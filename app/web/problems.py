@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -152,6 +153,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Server stopping",
         "The server is being stopped or restarted. What is reported above is kept; send again from line {line}.",
     ),
+    "import_process_lost": (
+        "Import cut short",
+        "The process that was writing has ended. What is reported above is kept; send again from line {line}.",
+    ),
     "stream_timeout": (
         "Body too slow",
         "No byte came for {seconds} seconds. What is reported above is kept; send again from line {line}.",
@@ -189,6 +194,10 @@ class HttpProblem(Exception):
         self.status = status
         self.code = code
         self.data = data
+
+    def __reduce__(self) -> tuple[Any, ...]:  # Any: what pickle takes
+        # Between processes: an exception is made again of its `args` alone, unless it says otherwise.
+        return partial(HttpProblem, self.status, self.code, **self.data), ()
 
 
 def document(status: int, code: str, *, request_id: str, data: Mapping[str, object] | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from app.core.syncing import ExternalKey
@@ -24,13 +24,13 @@ class References:
     renamed: list[tuple[UUID, Mapping[str, Any]]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
+class Footprint(NamedTuple):
     """What a set of writes has changed, so that another, decided before that was there, knows whether it has to be decided again.
 
-    Of customers only those that it has made: to the others it has done nothing that a decision depends on.
+    Of numbers and plain tuples, as the customers' is. Of customers only those that it has made: to the others it has done nothing that a
+    decision depends on.
     """
 
-    ids: frozenset[UUID]
-    keys: frozenset[ExternalKey]
-    customer_keys: frozenset[ExternalKey]
+    ids: frozenset[int]
+    keys: frozenset[tuple[str, str]]
+    customer_keys: frozenset[tuple[str, str]]

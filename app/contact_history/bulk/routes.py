@@ -77,7 +77,7 @@ class ContactHistoryImport(MethodView):
         `customer.external_id`.
         """
         _check_scope(call.caller, query)
-        return importing.writer(call, query, Entries(query))
+        return importing.Writer(call, query, Entries(query))
 
 
 @blp.route("/export")

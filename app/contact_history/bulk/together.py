@@ -108,7 +108,7 @@ class Together:
     def has_met(self, other: Footprint) -> bool:
         """Whether anything that this book has looked at is of `other`'s making."""
         return not (
-            other.ids.isdisjoint(self._stored)
+            other.ids.isdisjoint(one.int for one in self._stored)
             and other.keys.isdisjoint(self._stored_keys)
             and other.customer_keys.isdisjoint(self._owners.planned_keys)
         )
@@ -117,7 +117,11 @@ class Together:
         """What the decisions made so far change; None: nothing."""
         if not self._changes:
             return None
-        return Footprint(frozenset(self._written), frozenset(self._moved_keys()), frozenset(self._owners.made_keys))
+        return Footprint(
+            frozenset(entry_id.int for entry_id in self._written),
+            frozenset((key.source, key.external_id) for key in self._moved_keys()),
+            frozenset((key.source, key.external_id) for key in self._owners.made_keys),
+        )
 
     def prepare(self) -> None:
         """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""

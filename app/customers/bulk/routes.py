@@ -94,7 +94,7 @@ class CustomerImport(MethodView):
         defined with (a list is `["a","b"]`), and is text where it is not defined. Results come while the body is still being sent; a
         client that reads only afterwards gets them all the same.
         """
-        return imports.writer(call, query, Customers(query))
+        return imports.Writer(call, query, Customers(query))
 
 
 @blp.route("/export")

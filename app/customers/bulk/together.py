@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from app.attributes import held
@@ -33,18 +34,16 @@ class References:
     identifiers: set[Identifier] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What a set of writes has changed, so that another, decided before that was there, knows whether it has to be decided again."""
+class Footprint(NamedTuple):
+    """What a set of writes has changed, so that another, decided before that was there, knows whether it has to be decided again.
 
-    ids: frozenset[UUID]
-    keys: frozenset[ExternalKey]
-    # As they were and as they are now.
-    records: Sequence[CustomerRecord]
+    Of numbers and plain tuples, which go from process to process in a twentieth of the time of ids and named ones, and are equal to these.
+    """
 
-    def has_any(self, identifiers: Collection[Identifier]) -> bool:
-        """Whether one of them was, or is now, that of somebody who was changed; few ask, so it is not made beforehand."""
-        return bool(identifiers) and any(one in identifiers for record in self.records for one in identifiers_of(record))
+    ids: frozenset[int]
+    keys: frozenset[tuple[str, str]]
+    # By which those who were changed could be found before, or can now.
+    identifiers: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +134,22 @@ class Together:
 
     def has_met(self, other: Footprint) -> bool:
         """Whether anything that this book has looked at is of `other`'s making."""
-        if not (other.ids.isdisjoint(self._stored) and other.keys.isdisjoint(self._stored_keys)):
-            return True
-        return other.has_any(self._known_by)
+        return not (
+            other.ids.isdisjoint(one.int for one in self._stored)
+            and other.keys.isdisjoint(self._stored_keys)
+            and other.identifiers.isdisjoint(self._known_by)
+        )
 
     def footprint(self) -> Footprint | None:
         """What the decisions made so far change; None: nothing."""
         if not self._changes:
             return None
         before = (record for customer_id in self._written if (record := self._stored.get(customer_id)) is not None)
-        keys = (key for key, holder in self._keys.items() if self._stored_keys[key] != holder)
-        return Footprint(frozenset(self._written), frozenset(keys), [*before, *self._written.values()])
+        return Footprint(
+            frozenset(customer_id.int for customer_id in self._written),
+            frozenset((key.source, key.external_id) for key, holder in self._keys.items() if self._stored_keys[key] != holder),
+            frozenset((one.by, one.value) for record in chain(before, self._written.values()) for one in identifiers_of(record)),
+        )
 
     def prepare(self) -> None:
         """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""

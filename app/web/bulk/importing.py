@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -12,30 +13,38 @@ from app.core.bulk import Item, Result, Sent, Unchanged
 from app.core.caller import Caller
 from app.core.errors import KehuError
 from app.core.syncing import Done, ExternalKey
-from app.db import failures
+from app.db import failures, unit_of_work
 from app.db.unit_of_work import UnitOfWork
 from app.web.bulk import items
-from app.web.streams.lines import Apply, Line, LineResult, Position
+from app.web.streams.lines import Line, LineResult, Means, Position
 from app.web.streams.operations import Import
 from app.web.streams.turns import Turn
 
 # Any: what the schemas load.
+
+# A thousand rows take longer than one, and a chunk waits for the one before it.
+_SECONDS = 60.0
+_PATIENCE = "SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
 
 # Others may hold a row of the chunk for a moment, and be a chunk of a thousand rows themselves.
 _BUSY_REPEATS = 5
 
 ItemT = TypeVar("ItemT", bound=Item)
 F = TypeVar("F", bound="Footprint")
+T = TypeVar("T")
 
 _Known = tuple[Done, bytes]
 
 
 class Footprint(Protocol):
-    """What a chunk has changed, so that another, decided before that was there, knows whether it has to be decided again."""
+    """What a chunk has changed, so that another, decided before that was there, knows whether it has to be decided again.
+
+    Sent from process to process, and so of what is sent fast.
+    """
 
     @property
-    def ids(self) -> frozenset[Any]:
-        """Of the things that lines may find unchanged."""
+    def ids(self) -> frozenset[int]:
+        """Of the things that lines may find unchanged, as numbers."""
 
     @property
     def keys(self) -> frozenset[ExternalKey]:
@@ -83,25 +92,30 @@ class _Met(Exception):
     """The chunk before has written what this one has looked at already."""
 
 
-def writer(call: Import, query: Mapping[str, Any], feature: Feature[ItemT, F]) -> Apply:
-    """Writes one chunk after the other; `query` is what a `SyncImportQuerySchema` loads."""
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes one chunk after the other (`lines.Apply`); `query` is what a `SyncImportQuerySchema` loads."""
 
-    def apply(lines: Sequence[Line], turn: Turn[F]) -> tuple[Sequence[LineResult], Position | None]:
-        chunk = _Chunk(call, query, feature, lines, turn)
+    call: Import
+    query: Mapping[str, Any]
+    # Of which items it is, and which footprints, it knows itself.
+    feature: Feature[Any, Any]
+
+    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /) -> tuple[Sequence[LineResult], Position | None]:
+        chunk = _Chunk(here, self, lines, turn)
         results, position = chunk.write()
-        request_id = call.request_id
+        request_id = self.call.request_id
         return [items.line_result(*each, request_id=request_id) for each in zip(lines, chunk.keys, results, strict=True)], position
-
-    return apply
 
 
 class _Chunk:
     """Some lines on their way to the database."""
 
-    # Any: the feature's own items and footprints, which `writer` has matched.
-    def __init__(self, call: Import, query: Mapping[str, Any], feature: Feature[Any, Any], lines: Sequence[Line], turn: Turn[Any]) -> None:
-        self._call = call
-        self._feature = feature
+    def __init__(self, here: Means, writer: Writer, lines: Sequence[Line], turn: Turn[Any]) -> None:
+        query = writer.query
+        self._here = here
+        self._caller = writer.call.caller
+        self._feature = writer.feature
         self._is_dry = query["dry_run"] == "true"
         # Who matches takes turns with all others who match, by locks that last as long as the transaction. A chunk that was decided ahead
         # would hold them while it waits for the one before, which may have to take them once more.
@@ -132,7 +146,7 @@ class _Chunk:
             before = self._turn.wait()
             if not is_ahead or before is None:
                 return
-            seen = {one.done.id for one in unchanged}
+            seen = {one.done.id.int for one in unchanged}
             if not (before.ids.isdisjoint(seen) and before.keys.isdisjoint(self.keys)) or (book is not None and book.has_met(before)):
                 raise _Met
 
@@ -142,8 +156,7 @@ class _Chunk:
         return self._write(sent, wait)
 
     def _find_synced(self) -> Sequence[_Known | None]:
-        here = self._call.here
-        with here.database.lease(time.monotonic() + here.config.request_deadline) as connection:
+        with self._here.database.lease(time.monotonic() + self._here.config.request_deadline) as connection:
             return self._feature.find_synced(connection, self._lines, self.keys)
 
     def _sent(self, line: Line, digest: bytes, known: _Known | None) -> Sent[Any]:
@@ -157,7 +170,7 @@ class _Chunk:
             if unit.contended:
                 # A repeat locks what it reads: before its turn it could hold what the chunk before is waiting for, and wait for that one.
                 wait(None)
-            book, results = self._feature.decide(unit, self._call.caller, sent)
+            book, results = self._feature.decide(unit, self._caller, sent)
             book.prepare()
             left = book.footprint()
             wait(book)
@@ -169,7 +182,7 @@ class _Chunk:
         repeats = 0
         while True:
             try:
-                return self._call.run(work)
+                return self._run(work)
             except _DryRun as done:
                 return done.results, None, None
             except failures.DATABASE_ERRORS as error:
@@ -177,3 +190,12 @@ class _Chunk:
                 repeats += 1
                 if told is None or told.code != "database_busy" or repeats > _BUSY_REPEATS:
                     raise
+
+    def _run(self, work: Callable[[UnitOfWork], T]) -> T:
+        """What `work` returns, in a unit of work with a deadline of its own: one chunk's, not the stream's."""
+
+        def patiently(unit: UnitOfWork) -> T:
+            unit.connection.exec_driver_sql(_PATIENCE)
+            return work(unit)
+
+        return unit_of_work.run(self._here.database, time.monotonic() + _SECONDS, patiently)

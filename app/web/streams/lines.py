@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from app.config import Config
 from app.core.errors import KehuError
 from app.core.syncing import Outcome
+from app.db.engines import Database
 from app.web.problems import HttpProblem
 from app.web.streams.turns import Turn
 
 # Any: JSON.
 
 
-@dataclass(slots=True)
-class Line:
-    """One line of a body. It has `data`, or a `fault` that says why not."""
+# Tuples, since imports make millions of them.
+class Line(NamedTuple):
+    """One line of a body. It has `data`, or a `fault` that says why not; neither, where it is NDJSON that is yet to be read."""
 
     # Of the physical line, from 1, blank ones and a header counted; of a CSV record the line on which it begins.
     number: int
@@ -27,7 +28,6 @@ class Line:
     fault: KehuError | HttpProblem | None = None
 
 
-# A tuple, since imports make millions of them.
 class LineResult(NamedTuple):
     """What became of one line. `problem` is a problem document, see `problems.document_of`."""
 
@@ -45,9 +45,25 @@ class LineResult(NamedTuple):
 # `(epoch, xid, id)` of an event.
 Position = tuple[int, int, int]
 
-# Writes the lines of one chunk in one unit of work, in its turn. Returns a result for each, and the last event's position, None where
-# nothing was written. What it raises ends the stream: nothing of the chunk is there then, as far as is known. Called in threads.
-Apply = Callable[[Sequence[Line], Turn[Any]], tuple[Sequence[LineResult], Position | None]]
+
+class Means(Protocol):
+    """What a process has to write with."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def database(self) -> Database: ...
+
+
+class Apply(Protocol):
+    """Writes the lines of one chunk in one unit of work, in its turn: a result for each, and the last event's position, None where nothing
+    was written. What it raises ends the stream: nothing of the chunk is there then, as far as is known.
+
+    Called in threads, and in processes to which it is sent: it has to be such that it can be.
+    """
+
+    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /) -> tuple[Sequence[LineResult], Position | None]: ...
 
 
 class Broken(Exception):

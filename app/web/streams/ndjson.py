@@ -18,7 +18,7 @@ def too_long(number: int) -> Line:
 
 
 class NdjsonParser:
-    """Bytes in, lines out."""
+    """Bytes in, lines out, which are yet to be read."""
 
     def __init__(self) -> None:
         self._splitter = Splitter()
@@ -30,28 +30,29 @@ class NdjsonParser:
 
     def feed(self, piece: bytes) -> list[Line]:
         number = self._splitter.number
-        return _parsed(self._splitter.feed(piece), number)
+        return _lines(self._splitter.feed(piece), number)
 
     def finish(self) -> list[Line]:
         number = self._splitter.number
-        return _parsed(self._splitter.finish(), number)
+        return _lines(self._splitter.finish(), number)
 
 
-def _parsed(found: list[bytes | None], number: int) -> list[Line]:
+def read(line: Line) -> Line:
+    """With what stands in the line, or what is wrong with it."""
+    try:
+        value = gate.parse(line.raw)
+    except HttpProblem as problem:
+        return line._replace(fault=problem)
+    if not isinstance(value, dict):
+        return line._replace(fault=Invalid([FieldFault("", "not_an_object", "A line has to be a JSON object.")]))
+    return Line(line.number, value, line.raw)
+
+
+def _lines(found: list[bytes | None], number: int) -> list[Line]:
     lines = []
     for at, raw in enumerate(found, number):
         if raw is None:
             lines.append(too_long(at))
         elif raw := raw.strip():
-            lines.append(_line(at, raw))
+            lines.append(Line(at, None, raw))
     return lines
-
-
-def _line(number: int, raw: bytes) -> Line:
-    try:
-        value = gate.parse(raw)
-    except HttpProblem as problem:
-        return Line(number, None, raw, problem)
-    if not isinstance(value, dict):
-        return Line(number, None, raw, Invalid([FieldFault("", "not_an_object", "A line has to be a JSON object.")]))
-    return Line(number, value, raw)

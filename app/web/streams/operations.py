@@ -7,7 +7,6 @@ answer begins, and what goes wrong later is said in its lines or, of an export, 
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,11 +15,9 @@ from typing import Any, TypeVar
 from flask import Response, request, stream_with_context
 
 from app.core.caller import Caller
-from app.db import failures, unit_of_work
-from app.db.unit_of_work import UnitOfWork
+from app.db import failures
 from app.web import auth, context, frame, gate
 from app.web.document import Operation, described
-from app.web.frame import Runtime
 from app.web.schemas import QuerySchema, Schema, load_query
 from app.web.streams import columns, documents, exporting, importing, incoming, negotiation, outgoing, places
 from app.web.streams.exporting import Rows
@@ -28,12 +25,8 @@ from app.web.streams.negotiation import Kind
 from app.web.streams.schemas import ImportQuerySchema
 
 # Any: views take what their address and schemas give them.
-# A thousand rows take longer than one, and a chunk waits for the one before it.
-_CHUNK_SECONDS = 60.0
-_PATIENCE = "SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
 
 View = TypeVar("View", bound=Callable[..., Any])
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -42,17 +35,6 @@ class Import:
 
     caller: Caller
     request_id: str
-    # Kept, since chunks are written in threads that know of no request.
-    here: Runtime
-
-    def run(self, work: Callable[[UnitOfWork], T]) -> T:
-        """What `work` returns, in a unit of work with a deadline of its own: one chunk's, not the stream's."""
-
-        def patiently(unit: UnitOfWork) -> T:
-            unit.connection.exec_driver_sql(_PATIENCE)
-            return work(unit)
-
-        return unit_of_work.run(self.here.database, time.monotonic() + _CHUNK_SECONDS, patiently)
 
 
 @dataclass(slots=True)
@@ -91,12 +73,13 @@ class StreamsMixin:
                 negotiation.accepted(request, [Kind.NDJSON])
                 kind = negotiation.sent(request)
                 parameters = load_query(query_schema, gate.read_query(request))
-                call = Import(caller, context.current_request_id(), frame.runtime())
-                with places.taken(frame.runtime().streams) as place:
+                here = frame.runtime()
+                call = Import(caller, context.current_request_id())
+                with places.taken(here.streams) as place:
                     apply = view(resource, call, query=parameters, **arguments)
-                    lines = incoming.begin(request, kind, known, seconds=frame.runtime().config.stream_timeout)
-                    positions = frame.runtime().positions
-                    pieces = importing.run(lines, apply, positions.text, report_all=parameters["report"] == "all")
+                    lines = incoming.begin(request, kind, known, seconds=here.config.stream_timeout)
+                    writing = importing.Importing(here, here.crew, apply, report_all=parameters["report"] == "all")
+                    pieces = importing.run(lines, writing, here.positions.text)
                     return _streamed(outgoing.Answering(pieces, place, lines, outgoing.of_request(request)), Kind.NDJSON, {})
 
             return documents.of_import(described(self, run, operation), line)  # type: ignore[return-value]  # the same view, wrapped

@@ -22,8 +22,9 @@ from app.core.errors import Unavailable
 from app.web import api, converters, docs, edge, fields, frame, problems
 from app.web.application import Application
 from app.web.schemas import QuerySchema, Schema
+from app.web.streams.crew import Crew
 from app.web.streams.exporting import Rows
-from app.web.streams.lines import Apply, Line, LineResult, Outcome, Position
+from app.web.streams.lines import Apply, Line, LineResult, Means, Outcome, Position
 from app.web.streams.operations import Export, Import
 from app.web.streams.schemas import ImportQuerySchema
 from app.web.streams.turns import Turn
@@ -74,20 +75,25 @@ class Imported(MethodView):
     def post(self, call: Import, query: dict[str, Any]) -> Apply:
         """Import things"""
 
-        def apply(chunk: Sequence[Line], turn: Turn[Any]) -> tuple[Sequence[LineResult], Position | None]:
-            turn.wait()
-            time.sleep(query["pause"])
-            numbers = [line.number for line in chunk]
-            if query["fails_at"] in numbers:
-                raise Unavailable
-            if query["breaks_at"] in numbers:
-                raise RuntimeError("a mistake of ours")
-            if keeps:
-                chunks.append(list(chunk))
-            turn.leave(None)
-            return [_result(line) for line in chunk], (1, 1, chunk[-1].number)
+        return _Apply(query)
 
-        return apply
+
+class _Apply:
+    def __init__(self, query: dict[str, Any]) -> None:
+        self._query = query
+
+    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /) -> tuple[Sequence[LineResult], Position | None]:
+        turn.wait()
+        time.sleep(self._query["pause"])
+        numbers = [line.number for line in lines]
+        if self._query["fails_at"] in numbers:
+            raise Unavailable
+        if self._query["breaks_at"] in numbers:
+            raise RuntimeError("a mistake of ours")
+        if keeps:
+            chunks.append(list(lines))
+        turn.leave(None)
+        return [_result(line) for line in lines], (1, 1, lines[-1].number)
 
 
 def _result(line: Line) -> LineResult:
@@ -128,7 +134,13 @@ def create_app(*, threads: int = 4, stream_timeout: float = 30.0) -> Flask:
     logs.configure()
     app = Application("things", static_folder=None)
     config = Config(
-        database_url="postgresql+psycopg://", data_dir=Path(), secret_key="of no use", threads=threads, stream_timeout=stream_timeout
+        database_url="postgresql+psycopg://",
+        data_dir=Path(),
+        secret_key="of no use",
+        threads=threads,
+        stream_timeout=stream_timeout,
+        # Chunks are looked at here.
+        import_processes=0,
     )
     here = frame.Runtime(
         config=config,
@@ -138,6 +150,7 @@ def create_app(*, threads: int = 4, stream_timeout: float = 30.0) -> Flask:
         cursors=None,  # type: ignore[arg-type]  # as above
         keys=None,  # type: ignore[arg-type]  # as above
         waiters=threading.Semaphore(1),
+        crew=Crew(config),
         streams=threading.Semaphore(max(1, threads // 2)),
         catalogues={},
         attribute_uses=lambda _, __: [],
