@@ -23,7 +23,7 @@ from app.core import logs
 from app.web.problems import HttpProblem
 from app.web.streams import chunks
 from app.web.streams.chunks import Errand, Written
-from app.web.streams.hand import AwaitsTurn, Beginning, Granted, Leaves, Ready, Refused
+from app.web.streams.hand import AwaitsTurn, Beginning, Done, Granted, Ready, Refused
 from app.web.streams.lines import Apply, Means
 from app.web.streams.turns import Forsaken, Turn
 
@@ -79,10 +79,9 @@ class Hand:
                 if isinstance(told, AwaitsTurn):
                     self._connection.send(_granted(turn))
                     has_turn = True
-                elif isinstance(told, Leaves):
+                elif isinstance(told, Done):
                     turn.leave(told.left)
-                elif isinstance(told, Written):
-                    return told
+                    return told.written
                 elif isinstance(told, Refused):
                     raise Forsaken
                 else:
@@ -159,8 +158,9 @@ class Crew:
         try:
             yield hand
         finally:
-            if hand is not None and hand.process.poll() is None:
-                with self._lock:
+            with self._lock:
+                # Not where it has ended meanwhile, and was taken off both lists.
+                if hand in self._hands:
                     self._free.append(hand)
 
     def _attend(self, apply: Apply) -> None:

@@ -17,7 +17,7 @@ from app.core import collecting, logs
 from app.db.engines import Database
 from app.web.problems import HttpProblem, status_of
 from app.web.streams import chunks
-from app.web.streams.chunks import Errand
+from app.web.streams.chunks import Errand, Written
 from app.web.streams.lines import Apply, Line
 from app.web.streams.turns import Forsaken, Turn
 
@@ -51,9 +51,10 @@ class Refused(NamedTuple):
     """The chunk before was not written."""
 
 
-class Leaves(NamedTuple):
-    """The chunk is there for good, and this is what the next one has to know."""
+class Done(NamedTuple):
+    """The chunk is there for good; `left` is what the next one has to know. Both at once, so that no chunk follows one that is not told."""
 
+    written: Written
     left: Any
 
 
@@ -69,6 +70,7 @@ class _DistantTurn(Turn[Any]):
     def __init__(self, connection: Connection) -> None:
         super().__init__(None)
         self._connection = connection
+        self.left: Any = None
 
     def wait(self) -> Any:
         self._connection.send(AwaitsTurn())
@@ -78,7 +80,7 @@ class _DistantTurn(Turn[Any]):
         return answer.left
 
     def leave(self, left: Any) -> None:
-        self._connection.send(Leaves(left))
+        self.left = left
 
 
 def serve(connection: Connection) -> None:
@@ -98,10 +100,10 @@ def serve(connection: Connection) -> None:
         here.database.close()
 
 
-def _done(here: _Means, errand: Errand, turn: Turn[Any]) -> object:
+def _done(here: _Means, errand: Errand, turn: _DistantTurn) -> object:
     """What has become of it, or why it was not written."""
     try:
-        return chunks.write(here, errand, turn)
+        return Done(chunks.write(here, errand, turn), turn.left)
     except (Forsaken, EOFError, BrokenPipeError):
         return Refused()
     except Exception as error:  # noqa: BLE001  # whatever it is, it ends the stream and not this process
