@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,7 +21,7 @@ from app.core import money
 ORDER = "order"
 
 
-# Tuples, both, since imports make and compare millions of them: in a third of the time that frozen dataclasses take.
+# Tuples, all, since imports make and compare millions of them: in a third of the time that frozen dataclasses take.
 class Fact(NamedTuple):
     """What a living interaction counts for. `amount` None: nothing towards a total."""
 
@@ -52,7 +54,7 @@ NAMES = Metrics._fields
 class Extreme:
     """A first or last time: the earliest or latest among the facts that belong to it."""
 
-    pick: Callable[[Sequence[datetime]], datetime]
+    pick: Callable[[datetime, datetime], datetime]
     # The column and value that an interaction belongs by; None: all do.
     by: tuple[str, str] | None
 
@@ -67,8 +69,10 @@ EXTREMES: Mapping[str, Extreme] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+_STORED_TIMES = attrgetter(*EXTREMES)
+
+
+class Draft(NamedTuple):
     """Metrics after a change, but for the extremes in `lost` and the question whether an order is left in the currencies `emptied`."""
 
     counts: tuple[int, int]
@@ -86,19 +90,13 @@ class Draft:
 def draft(before: Metrics, *, gone: Collection[Fact], come: Collection[Fact]) -> Draft:
     """What follows for a customer with `before`. Of an interaction that changed, what it counted for before all is gone, and what it
     counts for after all has come; what came and went in between is in neither."""
-    times: dict[str, datetime | None] = {}
-    lost = set()
-    come_times, gone_times = _times(come), _times(gone)
-    for name, extreme in EXTREMES.items():
-        stored: datetime | None = getattr(before, name)
-        found = come_times.get(extreme.by)
-        newest = extreme.pick(found) if found else None
-        held = newest if stored is None else stored if newest is None else extreme.pick((stored, newest))
-        left = gone_times.get(extreme.by)
-        # What has come may be as early or late as what is gone, or beyond; else who made it is gone, and who is next is not known.
-        if left and newest != held and extreme.pick(left) == stored:
-            lost.add(name)
-        times[name] = held
+    times: dict[str, datetime | None] = dict(zip(EXTREMES, _STORED_TIMES(before), strict=True))
+    come_times, gone_times = _extremes(come), _extremes(gone)
+    for name, at in come_times.items():
+        stored = times[name]
+        times[name] = at if stored is None else EXTREMES[name].pick(stored, at)
+    # What has come may be as early or late as what is gone, or beyond; else who made it is gone, and who is next is not known.
+    lost = [name for name, at in gone_times.items() if at == getattr(before, name) and come_times.get(name) != times[name]]
     totals, emptied = _totals(before.order_total, gone, come)
     return Draft(
         counts=(before.contact_count + len(come) - len(gone), before.order_count + _orders(come) - _orders(gone)),
@@ -121,13 +119,23 @@ def settled(drafted: Draft, *, found: Mapping[str, datetime | None] = MappingPro
     return Metrics(contact_count=contact_count, order_count=order_count, order_total=totals, **times)
 
 
-def _times(facts: Collection[Fact]) -> dict[tuple[str, str | None] | None, list[datetime]]:
-    """When what belongs by each column and value, and by None all, took place: all that the extremes pick from, in one look at a fact."""
-    found: dict[tuple[str, str | None] | None, list[datetime]] = {}
+def _extremes(facts: Collection[Fact]) -> dict[str, datetime]:
+    """The earliest or latest of these facts, for each extreme that one of them belongs to."""
+    found: dict[str, datetime] = {}
     for fact in facts:
-        for by in (None, ("kind", fact.kind), ("direction", fact.direction)):
-            found.setdefault(by, []).append(fact.occurred_at)
+        at = fact.occurred_at
+        for name, pick in _belonging(fact.kind, fact.direction):
+            known = found.get(name)
+            found[name] = at if known is None else pick(known, at)
     return found
+
+
+# Kinds are a few, though anybody may make up others.
+@lru_cache(maxsize=256)
+def _belonging(kind: str, direction: str | None) -> Sequence[tuple[str, Callable[[datetime, datetime], datetime]]]:
+    """To which extremes a fact belongs, and how they are picked."""
+    columns = (None, ("kind", kind), ("direction", direction))
+    return [(name, extreme.pick) for name, extreme in EXTREMES.items() if extreme.by in columns]
 
 
 def _orders(facts: Collection[Fact]) -> int:
