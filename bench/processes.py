@@ -33,7 +33,7 @@ class Process:
 
     def resident_mb(self) -> float:
         """Of all its processes together: what is their own, and once what they share."""
-        return sum(_proportional(pid) for pid in (self.pid, *_children(self.pid))) / 1024
+        return sum(_proportional(pid) for pid in _family(self.pid)) / 1024
 
 
 @contextmanager
@@ -108,10 +108,14 @@ def _wait_until_ready(url: str, child: subprocess.Popen[bytes], log: Path) -> No
     raise RuntimeError(f"{url} does not come up:\n{log.read_text()[-2000:]}")
 
 
-def _children(pid: int) -> list[int]:
+def _family(pid: int) -> list[int]:
+    """The process and all below it; whichever of its threads has started them."""
+    found = [pid]
     with suppress(OSError):
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += _family(int(child))
+    return found
 
 
 def _proportional(pid: int) -> int:
