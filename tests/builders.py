@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, text
 from app.core.ids import new_id
 from app.customers import merging
 from app.customers.models import Customer, CustomerKey
+from app.customers.record import DERIVED, CustomerRecord
 from tests.client import Api
 
 # A time before anything that a test itself makes.
@@ -112,7 +113,8 @@ def insert_customers(app: Flask, rows: Iterable[Mapping[str, Any]]) -> list[str]
     written = []
     for fields in rows:
         values = merging.DEFAULTS | {"created_at": LONG_AGO, "updated_at": LONG_AGO, "deleted_at": None} | fields
-        written.append({"id": new_id(), "version": 1, "xid": 3, **values, **merging.derived(values)})
+        record = CustomerRecord(**dict.fromkeys(CustomerRecord._fields) | values)
+        written.append({"id": new_id(), "version": 1, "xid": 3, **values, **dict(zip(DERIVED, merging.derived(record), strict=True))})
     keys = [
         {"source": source, "external_id": key, "customer_id": row["id"]} for row in written for source, key in row["external_ids"].items()
     ]

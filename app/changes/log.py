@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,8 +19,8 @@ from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+# A tuple, since imports make millions of them.
+class Change(NamedTuple):
     """What an event tells. `before` and `after` hold the fields in `changed`, `after` the new version too; of something new, all of it.
 
     Values are what orjson writes as the API does: aware times, dates, ids, text, numbers, lists and dicts.

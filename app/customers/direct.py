@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from app.attributes import held
@@ -14,8 +15,10 @@ from app.core.errors import Outrun
 from app.core.syncing import ExternalKey
 from app.customers import keys, merging, queries
 from app.customers.book import Identifier
-from app.customers.record import CustomerRecord
+from app.customers.record import STORED, CustomerRecord
 from app.db.unit_of_work import UnitOfWork
+
+# Any: column values.
 
 
 class Direct:
@@ -56,13 +59,17 @@ class Direct:
 
     def insert(self, record: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
         keys.claim(self.unit, record.id, record.external_ids, own=own)
-        queries.insert_customer(self.unit, self._caller, change, values=merging.stored(record))
+        queries.insert_customer(self.unit, self._caller, change, values=_row(record))
 
     def update(self, before: CustomerRecord, after: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
-        values = merging.stored(after)
+        values = _row(after)
         if not queries.update_customer(self.unit, self._caller, change, before, values=values):
             # Somebody else wrote it since we read it, or a later transaction than ours did.
             raise Outrun
         # After the row: who waits for an id that is being claimed holds the row that it is for, always in this order.
         if before.external_ids != after.external_ids:
             keys.exchange(self.unit, before.id, before=before.external_ids, after=after.external_ids, own=own)
+
+
+def _row(record: CustomerRecord) -> dict[str, Any]:
+    return dict(zip(STORED, merging.stored(record), strict=True))

@@ -73,7 +73,11 @@ def identifiers_of(record: CustomerRecord) -> list[Identifier]:
 
 def find(book: Book, wanted: Sequence[Identifier], external_ids: Mapping[str, str | None]) -> Sequence[Candidate]:
     """Whoever has one of the identifiers and could be given `external_ids`: who has another one of their sources is somebody else."""
-    return _candidates((identifier, record) for identifier, record in _ask(book, wanted) if _may_have(record, external_ids))
+    # Most writes match by nothing.
+    if not wanted:
+        return []
+    found = book.find_matching(wanted)
+    return _candidates((identifier, record) for identifier, record in found if _may_have(record, external_ids))
 
 
 def _may_have(record: CustomerRecord, external_ids: Mapping[str, str | None]) -> bool:
@@ -89,17 +93,15 @@ def the_one(candidates: Sequence[Candidate]) -> CustomerRecord | None:
 
 def refuse_existing(book: Book, wanted: Sequence[Identifier], *, other_than: UUID | None = None) -> None:
     """Raises Conflict `customer_exists` with every candidate where a customer other than `other_than` has one of the identifiers."""
-    refuse(_candidates((identifier, record) for identifier, record in _ask(book, wanted) if record.id != other_than))
+    if wanted:
+        found = book.find_matching(wanted)
+        refuse(_candidates((identifier, record) for identifier, record in found if record.id != other_than))
 
 
 def refuse(candidates: Sequence[Candidate]) -> None:
     """Raises Conflict `customer_exists` with every candidate where there is any."""
     if candidates:
         raise Conflict("customer_exists", candidates=[one.shown for one in candidates])
-
-
-def _ask(book: Book, wanted: Sequence[Identifier]) -> Sequence[tuple[Identifier, CustomerRecord]]:
-    return book.find_matching(wanted) if wanted else []
 
 
 def _candidates(found: Iterable[tuple[Identifier, CustomerRecord]]) -> list[Candidate]:

@@ -41,20 +41,19 @@ def merge(before: Mapping[str, Any], patch: Mapping[str, Any], *, definitions: D
 
 
 def new(data: Mapping[str, Any], *, definitions: Definitions) -> dict[str, Any]:
-    """Every field of a new customer of whom `data` is said. Raises Invalid."""
-    values = DEFAULTS | _after(DEFAULTS, data, definitions)
-    definitions.check_complete(values["attributes"])
-    return values
+    """The fields of `data` as they are to be stored of a new customer, whose others are DEFAULTS. Raises Invalid."""
+    after = _after(DEFAULTS, data, definitions)
+    definitions.check_complete(after.get("attributes", DEFAULTS["attributes"]))
+    return after
 
 
 def _after(before: Mapping[str, Any], patch: Mapping[str, Any], definitions: Definitions) -> dict[str, Any]:
     """The fields of `patch` as they are to be stored. Raises Invalid."""
+    after: dict[str, Any] = {name: DEFAULTS[name] if value is None else value for name, value in patch.items()}
+    if "external_ids" in patch:
+        after["external_ids"] = attributes.merged(before["external_ids"], patch["external_ids"])
     if "attributes" in patch:
-        patch = {**patch, "attributes": definitions.checked(patch["attributes"])}
-    after: dict[str, Any] = {
-        name: attributes.merged(before[name], value) if name in _MAPS else DEFAULTS[name] if value is None else value
-        for name, value in patch.items()
-    }
+        after["attributes"] = attributes.merged(before["attributes"], definitions.checked(patch["attributes"]))
     region = after.get("country", before["country"])
     if after.get("phone") is not None:
         after["phone"] = phone(after["phone"], region, "/phone")
@@ -67,35 +66,28 @@ def _after(before: Mapping[str, Any], patch: Mapping[str, Any], definitions: Def
     return after
 
 
-def stored(record: CustomerRecord) -> dict[str, Any]:
-    """All columns of the row."""
-    values = record._asdict()
-    values.update(derived(values))
-    values["synced_digest"] = None
-    return values
+def stored(record: CustomerRecord, *, digest: bytes | None = None) -> tuple[Any, ...]:
+    """The row, in the order of STORED. `digest` is that of the line of an import that alone has made the customer what it is."""
+    return (*record, *derived(record), digest)
 
 
-def derived(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that are made from a customer's fields and never shown."""
+def derived(record: CustomerRecord) -> tuple[str | None, str, list[str]]:
+    """The columns of DERIVED."""
+    email = record.email
     text = search.search_text(
         [
-            values["display_name"],
-            values["given_name"],
-            values["family_name"],
-            _full_name(values["family_name"], values["given_name"]),
-            values["organization_name"],
-            values["email"],
-            *values["alternate_emails"],
-            values["phone"],
-            *values["alternate_phones"],
+            record.display_name,
+            record.given_name,
+            record.family_name,
+            _full_name(record.family_name, record.given_name),
+            record.organization_name,
+            email,
+            *record.alternate_emails,
+            record.phone,
+            *record.alternate_phones,
         ]
     )
-    email = values["email"]
-    return {
-        "email_key": contact_points.email_key(email) if email is not None else None,
-        "search_text": text,
-        "search_grams": search.search_grams(text),
-    }
+    return contact_points.email_key(email) if email is not None else None, text, search.search_grams(text)
 
 
 def _full_name(family_name: str | None, given_name: str | None) -> str | None:
@@ -119,8 +111,10 @@ def _each_once(emails: list[str]) -> list[str]:
 
 def _check_size(after: Mapping[str, Any]) -> None:
     for name, most in _MAPS.items():
-        attributes.check_count(name, after.get(name, {}), most)
-    attributes.check_size(after.get("attributes", {}))
+        if name in after:
+            attributes.check_count(name, after[name], most)
+    if "attributes" in after:
+        attributes.check_size(after["attributes"])
 
 
 def phone(number: str, region: str | None, pointer: str) -> str:

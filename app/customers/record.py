@@ -125,3 +125,9 @@ METRICS = (
     "last_order_at",
     "metrics_version",
 )
+
+# What follows from a customer's fields and is never shown.
+DERIVED = ("email_key", "search_text", "search_grams")
+
+# All columns of the row, as they are written.
+STORED = (*CustomerRecord._fields, *DERIVED, "synced_digest")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -18,8 +17,8 @@ from app.customers.record import CustomerRecord, ShownCustomer
 # Any: values of a customer's fields.
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
+# A tuple, since imports make millions of them.
+class Synced(NamedTuple):
     record: CustomerRecord
     outcome: Outcome
     # Also where the id was attached and nothing else was taken.
@@ -54,7 +53,8 @@ def upsert(
     _refuse_other_id(key, data)
     before = _find_by_key(book, key)
     if before is None:
-        candidates = matching.find(book, matching.identifiers(match, data), _with_key(key, data))
+        external_ids = _with_key(key, data)
+        candidates = matching.find(book, matching.identifiers(match, data), external_ids)
         if mode is Mode.CREATE:
             matching.refuse(candidates)
         matched = matching.the_one(candidates)
@@ -64,7 +64,9 @@ def upsert(
         if mode is Mode.UPDATE:
             raise NotFound
         precondition.check_absent()
-        return Synced(_create(book, key, data), Outcome.CREATED)
+        # The source of the address is where the customer was first heard of, unless the caller knows better.
+        told = {"source": key.source, **data, "external_ids": external_ids}
+        return Synced(writing.create(book, told, own=key), Outcome.CREATED)
     if not restore:
         service.living(before)
     precondition.check(before.version)
@@ -103,11 +105,6 @@ def _find_by_key(book: Book, key: ExternalKey) -> CustomerRecord | None:
         # Detached, and perhaps attached elsewhere, between the two statements.
         raise Outrun
     return record
-
-
-def _create(book: Book, key: ExternalKey, data: Mapping[str, Any]) -> CustomerRecord:
-    # The source of the address is where the customer was first heard of, unless the caller knows better.
-    return writing.create(book, {"source": key.source, **data, "external_ids": _with_key(key, data)}, own=key)
 
 
 def _attach(book: Book, key: ExternalKey, before: CustomerRecord, data: Mapping[str, Any]) -> CustomerRecord:

@@ -14,23 +14,17 @@ from app.core.ids import new_id
 from app.core.syncing import ExternalKey
 from app.customers import merging
 from app.customers.book import Book
-from app.customers.record import METRICS, TOLD, CustomerRecord
+from app.customers.record import TOLD, CustomerRecord
 from app.db.columns import in_order_of_jsonb
 
 # Any: values of a customer's fields.
 
-# By place: with its fields by name a record takes twice as long.
-_IN_ORDER = itemgetter(*CustomerRecord._fields)
 _TOLD = in_order_of_jsonb(TOLD)
-_TOLD_VALUES = itemgetter(*_TOLD)
+_TOLD_VALUES = itemgetter(*map(CustomerRecord._fields.index, _TOLD))
 
-_NO_METRICS: Mapping[str, Any] = {
-    **dict.fromkeys(METRICS),
-    "contact_count": 0,
-    "order_count": 0,
-    "order_total": {},
-    "metrics_version": 0,
-}
+_NO_METRICS = {"contact_count": 0, "order_count": 0, "order_total": {}, "metrics_version": 0}
+# What a record holds of a customer of whom nothing was said, in its order.
+_NEW: Mapping[str, Any] = {**dict.fromkeys(CustomerRecord._fields), **merging.DEFAULTS, **_NO_METRICS, "version": 1}
 
 
 def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = None, customer_id: UUID | None = None) -> CustomerRecord:
@@ -38,12 +32,12 @@ def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = Non
     (Outrun where that is `own`)."""
     customer_id = customer_id or new_id()
     values = merging.new(data, definitions=book.definitions)
-    _check_organization(book, customer_id, values["organization_id"])
+    _check_organization(book, customer_id, values.get("organization_id"))
     unit = book.unit
-    own_values = {"id": customer_id, "version": 1, "created_at": unit.now, "updated_at": unit.now, "deleted_at": None, "xid": unit.xid}
-    row = {**values, **_NO_METRICS, **own_values}
-    record = CustomerRecord(*_IN_ORDER(row))
-    told = dict(zip(_TOLD, _TOLD_VALUES(row), strict=True))
+    row = {**_NEW, **values, "id": customer_id, "created_at": unit.now, "updated_at": unit.now, "xid": unit.xid}
+    # By place, since all are there in their order: by name a record takes twice as long.
+    record = CustomerRecord._make(row.values())
+    told = dict(zip(_TOLD, _TOLD_VALUES(record), strict=True))
     book.insert(record, Change("customer.created", subject(customer_id), None, told, TOLD, customer_id), own=own)
     return record
 

@@ -17,6 +17,10 @@ from sqlalchemy.types import UserDefinedType
 Timestamp = DateTime(timezone=True)
 
 
+# Between two values written at once, and in none of them: a string has its line ends escaped.
+LINE_END = b",\n,"
+_BREAK = orjson.Fragment(b"\n")
+
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -31,8 +35,10 @@ def to_json_bytes(value: object) -> bytes:
 
 
 def to_json_lines(values: Sequence[object]) -> bytes:
-    """As `to_json_bytes`, each value on a line of its own, behind two spaces."""
-    return orjson.dumps(values, option=_JSON_OPTIONS | orjson.OPT_INDENT_2, default=_as_bytea)
+    """As `to_json_bytes` of each value, with LINE_END between two: a call for each would cost as much as a short value itself."""
+    spaced: list[object] = [_BREAK] * (2 * len(values) - 1)
+    spaced[::2] = values
+    return to_json_bytes(spaced)[1:-1]
 
 
 def in_order_of_jsonb(names: Iterable[str]) -> tuple[str, ...]:

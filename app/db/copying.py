@@ -14,7 +14,7 @@ from sqlalchemy import ARRAY, BigInteger, Connection, Integer, Table
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-from app.db.columns import Xid8, to_json_bytes, to_json_lines
+from app.db.columns import LINE_END, Xid8, to_json_lines
 from app.db.engines import driver_connection
 
 # Any: column values.
@@ -24,9 +24,6 @@ from app.db.engines import driver_connection
 _ROWS = 100
 
 _NULL = rb"\N"
-# What stands between two strings in a list: in a string itself there is no line end.
-_BETWEEN = b'",\n  "'
-_BEGINNING, _END = b'[\n  "', b'"\n]'
 # An escape, or what only looks like one behind a backslash that stands for itself.
 _ESCAPE = re.compile(rb"\\(?:u00([0-9a-f]{2})|.)")
 
@@ -74,25 +71,25 @@ def _strings(values: Sequence[Any]) -> Sequence[bytes]:
     written = to_json_lines(values)
     if rb"\u00" in written:
         written = _ESCAPE.sub(lambda found: found[0] if found[1] is None else rb"\x" + found[1], written)
-    return written[len(_BEGINNING) : -len(_END)].split(_BETWEEN)
+    return written[1:-1].split(b'"' + LINE_END + b'"')
 
 
 def _numbers(values: Sequence[int]) -> Sequence[bytes]:
-    return to_json_bytes(values)[1:-1].split(b",")
+    return to_json_lines(values).split(LINE_END)
 
 
 def _documents(values: Sequence[Any]) -> Sequence[bytes]:
-    return [to_json_bytes(value).replace(b"\\", rb"\\") for value in values]
+    return to_json_lines(values).replace(b"\\", rb"\\").split(LINE_END)
 
 
 def _arrays(values: Sequence[Sequence[str]]) -> Sequence[bytes]:
-    return [_array(items) for items in values]
-
-
-def _array(items: Sequence[str]) -> bytes:
     """Written in an array as in JSON, unless a string has something to escape: the array's own escapes know no line end."""
-    written = to_json_bytes(items)
-    if b"\\" not in written:
-        return b"{" + written[1:-1] + b"}"
+    written = to_json_lines(values)
+    if b"\\" in written:
+        return _strings([_array(items) for items in values])
+    return [b"{" + items + b"}" for items in written[1:-1].split(b"]" + LINE_END + b"[")]
+
+
+def _array(items: Sequence[str]) -> str:
     quoted = ('"' + item.replace("\\", r"\\").replace('"', r"\"") + '"' for item in items)
-    return _strings(["{" + ",".join(quoted) + "}"])[0]
+    return "{" + ",".join(quoted) + "}"

@@ -52,11 +52,17 @@ def _refuse(code: str, detail: str) -> NoReturn:
 
 
 class Parsed(Strict, fields.String):
-    """A text that `parse` turns into a value, or refuses by a Fault."""
+    """A text that `parse` turns into a value, or refuses by a Fault.
 
-    def __init__(self, parse: Callable[[str], Any], openapi: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    `plain_max`: up to so many characters it leaves every text as it is that is printable ASCII without a space at either end.
+    """
+
+    def __init__(
+        self, parse: Callable[[str], Any], openapi: Mapping[str, Any] | None = None, *, plain_max: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.parse = parse
+        self.plain_max = plain_max
         self.openapi = openapi or {}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
@@ -86,7 +92,7 @@ class Line(Parsed):
         openapi: dict[str, Any] = {"maxLength": max_length}
         if pattern is not None:
             openapi["pattern"] = f"^{pattern.pattern.removesuffix(chr(92) + 'Z')}$"
-        super().__init__(parse, openapi, **kwargs)
+        super().__init__(parse, openapi, plain_max=max_length if pattern is None else None, **kwargs)
 
 
 class Email(Parsed):

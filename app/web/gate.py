@@ -32,6 +32,9 @@ _READ_BYTES = 65_536
 
 _NO_QUALITY = re.compile(r"q\s*=\s*0(?:\.0*)?\Z")
 
+# What JSON nests by, as jiter makes it: of these types themselves.
+_NESTING = frozenset({dict, list})
+
 # A parser's complaint may quote a member's name, which may be as long as a body.
 _REASON_MAX = 200
 
@@ -134,15 +137,12 @@ def _shortened(reason: str) -> str:
 
 
 def _is_shallow(value: Any) -> bool:
-    level = [value]
+    level = [value] if type(value) in _NESTING else []
     for _ in range(limits.NESTING_MAX):
-        nested: list[Any] = []
+        below: list[Any] = []
         for item in level:
-            if isinstance(item, dict):
-                nested.extend(item.values())
-            elif isinstance(item, list):
-                nested.extend(item)
-        level = [item for item in nested if isinstance(item, dict | list)]
+            below += item.values() if type(item) is dict else item
+        level = [item for item in below if type(item) in _NESTING]
         if not level:
             return True
     return False

@@ -17,7 +17,7 @@ from app.attributes.models import AttributeEdition
 from app.core.syncing import ExternalKey
 from app.customers import queries
 from app.customers.models import Customer
-from app.customers.record import CustomerRecord
+from app.customers.record import STORED, CustomerRecord
 from app.db.base import table_of
 from app.db.columns import Ids, to_json
 from app.db.copying import Copying
@@ -61,7 +61,7 @@ _CLAIM = text(
 _RELEASE = text(f"DELETE FROM customer_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
 
 _INSERT = Copying(_CUSTOMERS, queries.INSERTED)
-_INSERTED = itemgetter(*queries.INSERTED)
+_INSERTED = itemgetter(*map(STORED.index, queries.INSERTED))
 _UPDATE = text(
     f"""
     UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in queries.WRITTEN)}
@@ -115,14 +115,14 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
     return taken
 
 
-def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """What `insert_customers` takes, made as it is asked for."""
+def rows_to_insert(rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """What `insert_customers` takes, made as it is asked for; of rows in the order of STORED."""
     return _INSERT.texts(map(_INSERTED, rows))
 
 
-def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What `update_customers` takes."""
-    return to_json(rows)
+def rows_to_update(rows: Iterable[Sequence[Any]]) -> str:
+    """What `update_customers` takes; of such rows too."""
+    return to_json([dict(zip(STORED, row, strict=True)) for row in rows])
 
 
 def insert_customers(db: Connection, rows: Iterable[bytes]) -> None:

@@ -178,7 +178,7 @@ class Together:
         return _Told(
             changed=changed,
             inserts=queries.rows_to_insert(map(self._row, new)) if new else None,
-            updates=queries.rows_to_update([self._row(self._written[customer_id]) for customer_id in changed]) if changed else None,
+            updates=queries.rows_to_update(self._row(self._written[customer_id]) for customer_id in changed) if changed else None,
             events=log.rows_to_append(self.unit, self._caller, map(log.written, self._changes)),
         )
 
@@ -197,7 +197,7 @@ class Together:
             self._known_by[identifier].add(record.id)
 
     def _hold_keys(self, record: CustomerRecord, before: dict[str, str]) -> None:
-        gained = [ExternalKey(source, text) for source, text in sorted(record.external_ids.items()) if before.get(source) != text]
+        gained = [ExternalKey(*one) for one in sorted(record.external_ids.items() - before.items())]
         for key in gained:
             holder = self.find_id(key)
             if holder is not None and holder != record.id:
@@ -233,7 +233,5 @@ class Together:
         if queries.claim_keys(self.unit.connection, held) != len(held):
             raise Outrun
 
-    def _row(self, record: CustomerRecord) -> dict[str, Any]:
-        row = merging.stored(record)
-        row["synced_digest"] = self._digests.get(record.id)
-        return row
+    def _row(self, record: CustomerRecord) -> Sequence[Any]:
+        return merging.stored(record, digest=self._digests.get(record.id))

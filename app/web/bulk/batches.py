@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from app.core import bulk
 from app.core.bulk import Result
 from app.core.errors import KehuError
+from app.core.preconditions import Precondition
 from app.web.answers import Answer
 from app.web.bulk import items
 from app.web.bulk.items import Addressed
@@ -29,8 +30,8 @@ def answer(
     apply: Callable[[Sequence[ItemT | KehuError]], Sequence[Result]],
 ) -> Answer:
     """Each item is read by `schema` and `make`, and all that can be read are written by `apply`. Raises NotAllOrNothing."""
-    required = runtime().config.require_if_match
-    results = apply([_read(schema, sent, make, require_version=required) for sent in body["items"]])
+    unsaid = Precondition(required=runtime().config.require_if_match)
+    results = apply([_read(schema, sent, make, unsaid) for sent in body["items"]])
     if query["atomic"] == "true":
         bulk.all_or_nothing(results)
     request_id = call.caller.request_id
@@ -38,8 +39,8 @@ def answer(
     return Answer(dumped={"results": shown})
 
 
-def _read(schema: BatchItemSchema, sent: Any, make: Callable[[Addressed], ItemT], *, require_version: bool) -> ItemT | KehuError:
+def _read(schema: BatchItemSchema, sent: Any, make: Callable[[Addressed], ItemT], unsaid: Precondition) -> ItemT | KehuError:
     try:
-        return make(items.of_batch(schema, sent, require_version=require_version))
+        return make(items.of_batch(schema, sent, unsaid=unsaid))
     except KehuError as error:
         return error.kept()

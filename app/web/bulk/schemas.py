@@ -22,7 +22,8 @@ def source_field(**kwargs: Any) -> fields.Parsed:
 
 
 def external_id_field(**kwargs: Any) -> fields.Parsed:
-    return fields.Parsed(fields.clean_external_id, {"minLength": 1, "maxLength": limits.EXTERNAL_ID_MAX}, **kwargs)
+    openapi = {"minLength": 1, "maxLength": limits.EXTERNAL_ID_MAX}
+    return fields.Parsed(fields.clean_external_id, openapi, plain_max=limits.EXTERNAL_ID_MAX, **kwargs)
 
 
 def op_field(description: str) -> fields.Choice:
