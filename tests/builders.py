@@ -113,7 +113,7 @@ def insert_customers(app: Flask, rows: Iterable[Mapping[str, Any]]) -> list[str]
     written = []
     for fields in rows:
         values = merging.DEFAULTS | {"created_at": LONG_AGO, "updated_at": LONG_AGO, "deleted_at": None} | fields
-        record = CustomerRecord(**dict.fromkeys(CustomerRecord._fields) | values)
+        record = CustomerRecord(*map(values.get, CustomerRecord._fields))
         written.append({"id": new_id(), "version": 1, "xid": 3, **values, **dict(zip(DERIVED, merging.derived(record), strict=True))})
     keys = [
         {"source": source, "external_id": key, "customer_id": row["id"]} for row in written for source, key in row["external_ids"].items()

@@ -53,7 +53,8 @@ def _of_schema(schema: marshmallow.Schema) -> Read:
     # are given costs as much as to ask for the others.
     steps = [_step(field.data_key or name, field.attribute or name, field, names) for name, field in schema.load_fields.items()]
     source = _FUNCTION.format(steps=indent("".join(steps), "    "))
-    exec(compile(source, f"<load of {type(schema).__name__}>", "exec"), names)  # noqa: S102  # made of our own schemas' names alone
+    # Nothing of a caller's is in it: only our own schemas' names and numbers.
+    exec(compile(source, f"<load of {type(schema).__name__}>", "exec"), names)
     return names["read"]  # type: ignore[no-any-return]  # the function just defined
 
 
@@ -75,7 +76,7 @@ def _step(sent: str, kept: str, field: Any, names: dict[str, Any]) -> str:
     """The lines that take what is `sent` under one name, or what stands for it."""
     found = f"if {sent!r} in data:\n    value = data[{sent!r}]\n    values[{kept!r}] = {_value(field, 'value', names)}\n"
     if field.load_default is not marshmallow.missing:
-        return f"{found}else:\n    values[{kept!r}] = {_name(field.load_default, names)}\n    unsent += 1\n"
+        return f"{found}else:\n    values[{kept!r}] = {_name('default', field.load_default, names)}\n    unsent += 1\n"
     return f"{found}else:\n    raise _Odd\n" if field.required else found
 
 
@@ -85,27 +86,28 @@ def _value(field: Any, it: str, names: dict[str, Any]) -> str:
     kind: Any = type(field)
     own = kind._deserialize
     if kind.deserialize is not fields.Strict.deserialize or field.validators or field.pre_load or field.post_load:
-        return f"{_name(field.deserialize, names)}({it})"
-    other = f"{_name(_none if field.allow_none else _odd, names)}({it})"
+        return f"{_name('load', field.deserialize, names)}({it})"
+    other = f"{_name('none', _none if field.allow_none else _odd, names)}({it})"
     if own is fields.Parsed._deserialize:
         # An empty text is none where there may be none.
-        parsed = f"{_name(field.parse, names)}({it}) if type({it}) is str{f' and {it}' if field.allow_none else ''} else {other}"
+        parsed = f"{_name('parse', field.parse, names)}({it}) if type({it}) is str{f' and {it}' if field.allow_none else ''} else {other}"
         return parsed if field.plain_max is None else f"{it} if {_is_plain_text(it, field.plain_max)} else {parsed}"
     if own is fields.Items._deserialize:
+        is_list = f"type({it}) is list and {field.least} <= len({it}) <= {field.most}"
         items = f"[{_value(field.inner, 'item', names)} for item in {it}]"
-        return f"{_name(field.finish, names)}({items}) if type({it}) is list and {field.least} <= len({it}) <= {field.most} else {other}"
+        return f"{_name('finish', field.finish, names)}({items}) if {is_list} else {other}"
     if own is fields.Part._deserialize and field.unknown is None:
-        return f"{_name(_of_schema(field.schema), names)}({it}) if type({it}) is dict else {other}"
-    return f"{_name(field._deserialize, names)}({it}, None, None) if {it} is not None and {it} != '' else {other}"
+        return f"{_name('read', _of_schema(field.schema), names)}({it}) if type({it}) is dict else {other}"
+    return f"{_name('load', field._deserialize, names)}({it}, None, None) if {it} is not None and {it} != '' else {other}"
 
 
 def _is_plain_text(it: str, most: int) -> str:
     return f"type({it}) is str and 0 < len({it}) <= {most} and {it}.isascii() and {it}.isprintable() and {it}[0] != ' ' != {it}[-1]"
 
 
-def _name(value: Any, names: dict[str, Any]) -> str:
-    """A name by which the function finds `value`."""
-    name = f"_{len(names)}"
+def _name(what: str, value: Any, names: dict[str, Any]) -> str:
+    """A name by which the function finds `value`, which is that field's `what`."""
+    name = f"{what}_{len(names)}"
     names[name] = value
     return name
 

@@ -16,6 +16,7 @@ from app import factory
 from app.core.faults import Fault
 from app.customers.schemas import CustomerCreateSchema
 from app.web import fields, load
+from app.web.bulk.schemas import external_id_field
 from app.web.rule_fields import RuleJson
 from app.web.schemas import AnswerSchema, QuerySchema, Schema
 
@@ -63,6 +64,16 @@ class Deep(Schema):
 
     made = fields.Items(fields.Line(9), most=3, load_default=list)
     path = fields.Line(9, attribute="one.two")
+
+
+class Texts(Schema):
+    """What is taken as it is where it is plain."""
+
+    line = fields.Line(3)
+    shaped = fields.Line(3, pattern=re.compile(r"[a-z]+\Z"), shape="letters")
+    cleared = fields.Line(3, allow_none=True)
+    lines = fields.Items(fields.Line(3), most=3, unique=True)
+    key = external_id_field()
 
 
 def schemas(base: type[marshmallow.Schema] = Schema) -> Iterator[type[marshmallow.Schema]]:
@@ -196,6 +207,15 @@ class TestCompiled:
             loaded = load.compiled(kind)(body)
 
         assert set(loaded) >= {field.attribute or name for name, field in kind().load_fields.items() if (field.data_key or name) in body}
+
+    @settings(max_examples=300)
+    @given(name=st.sampled_from(list(Texts._declared_fields)), text=st.text("ax \t\x7f\u00a0\u00ad\u00e9\u0301", max_size=5))
+    def test_a_text_is_taken_as_it_is_only_where_marshmallow_leaves_it_so(self, name: str, text: str) -> None:
+        body = {name: [text] if name == "lines" else text}
+
+        loaded = outcome(load.compiled(Texts), body)
+
+        assert loaded == outcome(Texts().load, body)
 
     @pytest.mark.parametrize("data", [None, [], "x", 1, [{}]])
     def test_what_is_no_object_is_refused_as_by_marshmallow(self, data: Any) -> None:

@@ -206,7 +206,8 @@ class Together:
             if record.external_ids.get(source) != text:
                 self.find_id(ExternalKey(source, text))
                 self._keys[ExternalKey(source, text)] = None
-        self._keys.update(dict.fromkeys(gained, record.id))
+        for key in gained:
+            self._keys[key] = record.id
 
     def _put(self, record: CustomerRecord, change: Change) -> None:
         self._records[record.id] = self._written[record.id] = record
