@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from psycopg.adapt import PyFormat, Transformer
+from sqlalchemy import LargeBinary
 from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
 
 from app.db.columns import to_json
@@ -31,7 +32,8 @@ class _Compiler(PGCompiler_psycopg):
 
     # Any: SQLAlchemy types none of it.
     def visit_bindparam(self, bindparam: Any, *arguments: Any, **options: Any) -> Any:
-        if bindparam.required or bindparam.expanding:
+        # psycopg writes bytes as the settings of a connection ask for, of which there is none here.
+        if bindparam.required or bindparam.expanding or isinstance(bindparam.type, LargeBinary):
             return super().visit_bindparam(bindparam, *arguments, **options)  # type: ignore[no-untyped-call]
         implementation = bindparam.type.dialect_impl(self.dialect)
         process = implementation.bind_processor(self.dialect)
