@@ -96,7 +96,7 @@ def _sent(app: Flask) -> Iterator[list[_Statement]]:
     execute = Wire.execute
 
     def noting(self: Wire, statement: Statement, values: Sequence[Any]) -> Any:
-        found.append((statement.sql.decode(), list(values), True))
+        found.append((statement.sql.decode(), list(values), statement.is_prepared))
         return execute(self, statement, values)
 
     event.listen(engine, "before_cursor_execute", remember)

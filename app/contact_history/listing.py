@@ -39,6 +39,7 @@ from app.db import keyset, planning
 from app.db.base import table_of
 from app.db.engines import Snapshot
 from app.db.prepared import Prepared
+from app.rules.keeping import Page
 from app.rules.narrowing import Narrowing, Ruled, narrowing
 
 # Any: column values of a row.
@@ -104,8 +105,8 @@ class _Shape(NamedTuple):
     names: tuple[str, ...] | None
     descending: bool
     is_first: bool
-    # How many, in the statement itself, as of a page of customers. None: it is a place.
-    rows: int | None
+    # How many, in the statement itself, as of a page of customers.
+    rows: int
 
 
 def narrowed(db: Connection, query: Mapping[str, Any], ruled: Ruled | None) -> EntryFilter:
@@ -183,7 +184,8 @@ def _rows(
     bound = {**values, **narrowed.values, **page.values}
     if narrowed.rule is None:
         return prepared(shape).all(db, bound)
-    return narrowed.rule.rows(db, built, shape._replace(rows=None), bound)
+    first = shape._replace(is_first=True)
+    return narrowed.rule.rows(db, Page(build=built, shape=shape, first=first, values=bound, said=narrowed.said))
 
 
 def _timeline(shape: _Shape, *rule: ColumnElement[bool]) -> Select[Any]:
@@ -211,7 +213,7 @@ def _page(shape: _Shape, rule: Sequence[ColumnElement[bool]]) -> Select[Any]:
     place = (_ENTRIES.c.occurred_at, _ENTRIES.c.id)
     after = None if shape.is_first else (bindparam("after_at", type_=place[0].type), bindparam("after_id", type_=place[1].type))
     paged = keyset.page_after(statement, column=place[0], key=place[1], after=after, descending=shape.descending)
-    return paged.limit(bindparam("count", type_=Integer) if shape.rows is None else literal_column(str(shape.rows), Integer))
+    return paged.limit(literal_column(str(shape.rows), Integer))
 
 
 # To build the statement anew took half of a page's time.

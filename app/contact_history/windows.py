@@ -52,23 +52,25 @@ class _Windowed:
         if least == 1:
             found = aggregates.has_any(_CUSTOMERS.c.id, entries=entries, key=key)
             return not_(found) if test.passes(0) else found
-        if evaluation.reach is Reach.ALL and not test.passes(0):
+        if evaluation.reach in (Reach.ALL, Reach.ONCE) and not test.passes(0):
             return aggregates.compared(_CUSTOMERS.c.id, entries=entries, key=key, aggregate=self.aggregate, test=test)
         argument, days = arguments
         kind = self.kind(argument)
-        bounds = _bounds(evaluation, kind, days, least or 1)
-        found = aggregates.looked_up(_CUSTOMERS.c.id, entries=entries, key=key, aggregate=self.aggregate, test=test, bounds=bounds)
+        # What the metrics on the customer's row say of interactions of a kind, which are true in the same transaction as these.
+        prefix = "order" if kind == ORDER else "contact"
+        found = aggregates.looked_up(
+            _CUSTOMERS.c.id,
+            entries=entries,
+            key=key,
+            aggregate=self.aggregate,
+            test=test,
+            enough=_CUSTOMERS.c[f"{prefix}_count"] >= binding.number(least or 1),
+            recent=_CUSTOMERS.c[f"last_{prefix}_at"] > _since(evaluation, days),
+        )
         if test.passes(0):
             return found
         # For the planner: where interactions of the kind are few, it begins with them.
         return and_(aggregates.has_any(_CUSTOMERS.c.id, entries=_of_kind(evaluation, kind, days), key=key), found)
-
-
-def _bounds(evaluation: Evaluation, kind: str, days: int, least: int) -> ColumnElement[bool]:
-    """What the metrics on the customer's row say of interactions of a kind, which are true in the same transaction as these."""
-    prefix = "order" if kind == ORDER else "contact"
-    last, count = _CUSTOMERS.c[f"last_{prefix}_at"], _CUSTOMERS.c[f"{prefix}_count"]
-    return and_(last > _since(evaluation, days), count >= binding.number(least))
 
 
 def _recent(evaluation: Evaluation, days: int) -> Select[Any]:

@@ -25,6 +25,7 @@ from app.db import keyset, planning
 from app.db.base import table_of
 from app.db.engines import Snapshot
 from app.db.prepared import Prepared
+from app.rules.keeping import Page
 from app.rules.narrowing import Narrowing, Ruled, narrowing
 
 # Any: column values of a row.
@@ -76,9 +77,8 @@ class _Shape(NamedTuple):
     sort: str
     descending: bool
     is_first: bool
-    # How many, in the statement itself: where it is a place, a plan for any values is made for a tenth of the table and never taken. None:
-    # it is one, so that each plan is for the values of a rule.
-    rows: int | None
+    # How many, in the statement itself: where it is a place, a plan for any values is made for a tenth of the table and never taken.
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,8 @@ def _page(
     shape = _Shape(narrowed.said, narrowed.deleted, names, order.column.key, order.descending, order.after is None, count)
     if narrowed.rule is None:
         return _listed(_prepared_page(shape).all(db, values))
-    return _listed(narrowed.rule.rows(db, _page_of, shape._replace(rows=None), values))
+    first = shape._replace(is_first=True)
+    return _listed(narrowed.rule.rows(db, Page(build=_page_of, shape=shape, first=first, values=values, said=narrowed.said)))
 
 
 def _listed(rows: Iterable[Sequence[Any]]) -> list[ListedCustomer]:

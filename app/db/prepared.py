@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import psycopg
@@ -38,6 +38,10 @@ _DIALECT = PGDialect_psycopg(  # type: ignore[no-untyped-call]  # SQLAlchemy typ
 class Prepared:
     """A statement of a fixed shape. To be built once, at module level; values are bound by their names."""
 
+    dialect: ClassVar[PGDialect_psycopg] = _DIALECT
+    # Once it is run often.
+    is_prepared: ClassVar[bool] = True
+
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
         # What becomes of a column on its way, by its place; known with the first row, since it depends on what the server sends.
@@ -51,7 +55,7 @@ class Prepared:
     def all(self, db: Connection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """The columns of every row."""
         wire = wire_of(db)
-        result = wire.execute(self, self._bound(values))
+        result = wire.execute(self, self.bound(values))
         rows = wire.rows(result)
         if not rows:
             return rows
@@ -61,7 +65,13 @@ class Prepared:
 
     def run(self, db: Connection, values: Mapping[str, Any]) -> int:
         """How many rows a statement without RETURNING has written."""
-        return wire_of(db).execute(self, self._bound(values)).command_tuples or 0
+        return wire_of(db).execute(self, self.bound(values)).command_tuples or 0
+
+    def bound(self, values: Mapping[str, Any]) -> list[Any]:
+        """For the places, in their order; values without a place are left out."""
+        if self._constants:
+            values = {**self._constants, **values}
+        return [values[name] if process is None else process(values[name]) for name, process in self._places]
 
     @cached_property
     def sql(self) -> bytes:
@@ -75,7 +85,7 @@ class Prepared:
 
     @cached_property
     def _compiled(self) -> SQLCompiler:
-        compiled = self._statement.compile(dialect=_DIALECT)
+        compiled = self._statement.compile(dialect=self.dialect)
         assert isinstance(compiled, SQLCompiler)
         return compiled
 
@@ -89,11 +99,6 @@ class Prepared:
     def _constants(self) -> Mapping[str, Any]:
         """Values that the statement brings itself."""
         return {name: bind.value for name, bind in self._compiled.binds.items() if not bind.required}
-
-    def _bound(self, values: Mapping[str, Any]) -> list[Any]:
-        if self._constants:
-            values = {**self._constants, **values}
-        return [values[name] if process is None else process(values[name]) for name, process in self._places]
 
     def _processes(self, result: PGresult) -> Sequence[tuple[int, Process]]:
         if not isinstance(self._statement, ReturnsRows):

@@ -37,6 +37,10 @@ class Statement(Protocol):
     def types(self) -> Sequence[int]:
         """The server's number of each value's type; 0 where the place says which it is."""
 
+    @property
+    def is_prepared(self) -> bool:
+        """Once it is run often; else it is planned each time for its values."""
+
 
 class Wire:
     """libpq's end of one connection, for one thread at a time."""
@@ -96,6 +100,8 @@ class Wire:
         if name is not None:
             self._names.move_to_end(statement)
             return name
+        if not statement.is_prepared:
+            return None
         runs = self._runs.pop(statement, 0)
         if runs >= _PREPARE_AFTER:
             return self._prepare(statement)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, not_
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, not_
 
 from app.rules.catalogue import Expression, Test
 
@@ -32,13 +32,19 @@ def looked_up(
     key: ColumnElement[Any],
     aggregate: Expression,
     test: Test,
-    bounds: ColumnElement[bool],
+    enough: ColumnElement[bool],
+    recent: ColumnElement[bool],
 ) -> ColumnElement[bool]:
-    """As `compared`, row by row, by an index. `bounds` is true for every row with an entry, and for as few others as the row can tell."""
-    passed = test.of(value(subject, entries=entries, key=key, aggregate=aggregate))
+    """As `compared`, row by row, by an index. `enough` and `recent` are true for every row with entries that come to it, and for as few
+    others as the row can tell.
+    """
+    found = value(subject, entries=entries, key=key, aggregate=aggregate)
     if test.passes(0):
-        return not_(and_(bounds, not_(passed)))
-    return and_(bounds, passed)
+        return not_(and_(recent, enough, not_(test.of(found))))
+    # The planner asks no column about a CASE. Where `recent` stands by itself he takes its chance times that of an entry, though the one is
+    # the other, expects a fifth of those there are, and rather fetches everybody with an entry: 336 ms instead of 25 for a page of those
+    # with three orders in ninety days.
+    return and_(enough, test.of(case((recent, found), else_=0)))
 
 
 def _of_row(subject: ColumnElement[Any], entries: Select[Any], key: ColumnElement[Any]) -> Select[Any]:

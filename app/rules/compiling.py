@@ -66,7 +66,7 @@ def compile_rule_for_all(checked: Checked, *, now: datetime) -> ColumnElement[bo
 
 def compile_part(checked: Checked, evaluation: Evaluation) -> ColumnElement[bool]:
     """The same of a rule that a name in another one stands for, which is being evaluated."""
-    reach = Reach.SOME if _is_narrowed(checked) else evaluation.reach
+    reach = Reach.SOME if evaluation.reach is Reach.ALL and _is_narrowed(checked) else evaluation.reach
     return _Compiler(checked, replace(evaluation, reach=reach)).condition(checked.rule).sql
 
 

@@ -21,6 +21,9 @@ class Reach(Enum):
     SOME = "some"
     # Every row of the table, and nothing else narrows them.
     ALL = "all"
+    # As `SOME`, and what is made once for all rows is not looked up for each, whatever else narrows them: for a page of the few of a large
+    # table that match. Whether they are few, the planner has to be asked.
+    ONCE = "once"
 
 
 @dataclass(frozen=True, slots=True)

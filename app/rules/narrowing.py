@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from app.db.prepared import Prepared
 from app.rules import compiling, keeping, reading
 from app.rules.catalogue import Catalogue, Checked
-from app.rules.keeping import Build
+from app.rules.keeping import Page
 from app.rules.tree import Condition
 
 # Any: column values.
@@ -37,10 +37,9 @@ class Narrowing:
     rule: Checked
     now: datetime
 
-    def rows(self, db: Connection, build: Build, shape: Hashable, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        """Of the page that `build` makes for `shape` and a condition, with `values` in its places."""
-        kept = keeping.statement(build, shape, self.rule, now=self.now)
-        return kept.statement.all(db, {**values, **kept.moments_at(self.now)})
+    def rows(self, db: Connection, page: Page) -> Sequence[Sequence[Any]]:
+        kept = keeping.statement(db, page, self.rule, now=self.now)
+        return kept.statement.all(db, {**page.values, **kept.moments_at(self.now)})
 
     @property
     def condition(self) -> ColumnElement[bool]:

@@ -20,14 +20,17 @@ class Rule:
     page: str
 
 
-def _rule(name: str, text: str, condition: str, *, counted: str | None = None) -> Rule:
-    """The page walks the index of `created_at`, whatever is asked; the count may be better served by another form of it."""
-    living = f"FROM customers AS c WHERE c.deleted_at IS NULL AND {condition}"
+def _rule(name: str, text: str, condition: str) -> Rule:
+    """Count and page ask for the same; the page walks the index of `created_at`."""
+    return _found(name, text, f"FROM customers AS c WHERE c.deleted_at IS NULL AND {condition}")
+
+
+def _found(name: str, text: str, found: str) -> Rule:
     return Rule(
         name=name,
         text=text,
-        count=counted or f"SELECT count(*) {living}",
-        page=f"SELECT {{columns}} {living} ORDER BY c.created_at, c.id LIMIT 100",
+        count=f"SELECT count(*) {found}",
+        page=f"SELECT {{columns}} {found} ORDER BY c.created_at, c.id LIMIT 100",
     )
 
 
@@ -49,14 +52,11 @@ RULES = (
         "c.tags @> ARRAY['vip'] AND c.last_order_at <= %(now)s::timestamptz - interval '720 hours' "
         "AND c.last_order_at > %(now)s::timestamptz - interval '2184 hours'",
     ),
-    _rule(
+    # They are few, one in seven hundred: to begin with the calls takes a third of the time of a walk along `created_at`, also for a page.
+    _found(
         "two calls in thirty days",
         "contact_count('call', 30) >= 2",
-        "c.contact_count >= 2 AND c.last_contact_at > %(now)s::timestamptz - interval '720 hours' AND EXISTS ("
-        "SELECT 1 FROM contact_history AS h WHERE h.customer_id = c.id AND h.kind = 'call' AND h.deleted_at IS NULL "
-        "AND h.occurred_at > %(now)s::timestamptz - interval '720 hours' AND h.occurred_at <= %(now)s::timestamptz OFFSET 1)",
-        counted="SELECT count(*) FROM customers AS c JOIN ("
-        "SELECT customer_id FROM contact_history WHERE kind = 'call' AND deleted_at IS NULL "
+        "FROM customers AS c JOIN (SELECT customer_id FROM contact_history WHERE kind = 'call' AND deleted_at IS NULL "
         "AND occurred_at > %(now)s::timestamptz - interval '720 hours' AND occurred_at <= %(now)s::timestamptz "
         "GROUP BY customer_id HAVING count(*) >= 2) AS h ON h.customer_id = c.id WHERE c.deleted_at IS NULL",
     ),

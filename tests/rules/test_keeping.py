@@ -9,7 +9,13 @@ from unittest import mock
 
 import pytest
 
+from app.db import planning
+from app.db.planning import PlannedAnew
+from app.db.prepared import Prepared
+from app.db.spelling import Spelt
+from app.db.wire import Wire
 from app.rules import compiling, keeping
+from tests.builders import entry
 from tests.client import Api
 
 
@@ -73,6 +79,118 @@ class TestSameRule:
             found(api, f"version = {number}")
 
         assert len(keeping._kept) == 3
+
+
+def costs(monkeypatch: pytest.MonkeyPatch, *expected: float) -> mock.Mock:
+    """Has the planner expect these, in the order in which it is asked."""
+    asked = mock.Mock(side_effect=expected)
+    monkeypatch.setattr(planning, "cost", asked)
+    return asked
+
+
+def page(api: Api, monkeypatch: pytest.MonkeyPatch, *, cursor: str | None = None) -> tuple[bytes, Any]:
+    """The statement of a page of one of those with two calls, and the answer."""
+    sent: list[bytes] = []
+    execute = Wire.execute
+
+    def noting(self: Wire, statement: Any, values: Any) -> Any:
+        sent.append(statement.sql)
+        return execute(self, statement, values)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Wire, "execute", noting)
+        query = {"filter": "contact_count('call', 30) >= 2", "limit": 1, "sort": "created_at", **({"cursor": cursor} if cursor else {})}
+        response = api.get("/v1/customers", query_string=query)
+    assert response.status_code == 200, response.get_data(as_text=True)
+    return next(sql for sql in sent if b"contact_history" in sql), response.get_json()
+
+
+@pytest.fixture
+def three_with_two_calls(api: Api) -> list[str]:
+    made = []
+    for name in "ABC":
+        made.append(create(api, given_name=name)["id"])
+        for _ in range(2):
+            entry(api, made[-1], kind="call", occurred_at=datetime.now(UTC).isoformat())
+    create(api, given_name="D")
+    return made
+
+
+ONCE = b"GROUP BY contact_history.customer_id"
+
+
+@pytest.mark.usefixtures("three_with_two_calls")
+class TestTwoForms:
+    @pytest.mark.parametrize(("some", "once", "is_once"), [(1.0, 2.0, False), (2.0, 1.0, True), (0.0, 0.0, False)])
+    def test_the_one_that_seems_cheaper_is_sent(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch, some: float, once: float, is_once: bool
+    ) -> None:
+        costs(monkeypatch, some, once)
+
+        sql, answer = page(api, monkeypatch)
+
+        assert (ONCE in sql) is is_once
+        assert [one["given_name"] for one in answer["data"]] == ["A"]
+
+    def test_the_planner_is_not_asked_for_every_page(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = costs(monkeypatch, 2, 1)
+
+        page(api, monkeypatch)
+        sql, _ = page(api, monkeypatch)
+
+        assert ONCE in sql
+        assert asked.call_count == 2
+
+    def test_it_is_asked_again_after_a_while(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(keeping, "_ASKED_FOR_SECONDS", 0)
+        costs(monkeypatch, 2, 1, 1, 2)
+
+        before, _ = page(api, monkeypatch)
+        after, _ = page(api, monkeypatch)
+
+        assert (ONCE in before, ONCE in after) == (True, False)
+
+    @pytest.mark.parametrize(("last", "is_once"), [(3.0, True), (0.5, False)])
+    def test_the_last_pages_are_looked_up_where_that_is_cheap(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch, last: float, is_once: bool
+    ) -> None:
+        costs(monkeypatch, 2, 1, last)
+        _, first = page(api, monkeypatch)
+
+        sql, second = page(api, monkeypatch, cursor=first["next_cursor"])
+
+        assert (ONCE in sql) is is_once
+        assert [one["given_name"] for one in second["data"]] == ["B"]
+
+    def test_by_the_planners_own_word_it_finds_the_same(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        _, answer = page(api, monkeypatch)
+
+        assert [one["given_name"] for one in answer["data"]] == ["A"]
+
+
+class TestValuesInTheStatement:
+    def kinds(self) -> set[type[Prepared]]:
+        return {type(forms.some.statement) for forms in keeping._kept.values()}
+
+    def test_those_of_a_rule_that_does_not_turn_by_time(self, api: Api) -> None:
+        create(api, given_name="A", country="FI")
+
+        assert found(api, "country = 'FI' AND given_name LIKE 'A%'") == ["A"]
+        assert self.kinds() == {Spelt}
+
+    def test_none_where_each_evaluation_has_times_of_its_own(self, api: Api) -> None:
+        create(api, given_name="A", country="FI")
+
+        assert found(api, "country = 'FI' AND days_since(created_at) < 30") == ["A"]
+        assert self.kinds() == {PlannedAnew}
+
+    def test_none_where_the_caller_says_more_beside_the_rule(self, api: Api) -> None:
+        create(api, given_name="A", country="FI")
+
+        response = api.get("/v1/customers", query_string={"filter": "given_name = 'A'", "country": "FI"})
+
+        assert [one["given_name"] for one in response.get_json()["data"]] == ["A"]
+        assert self.kinds() == {PlannedAnew}
 
 
 class TestChangedMeaning:
