@@ -185,7 +185,7 @@ def _rows(
     if narrowed.rule is None:
         return prepared(shape).all(db, bound)
     first = shape._replace(is_first=True)
-    return narrowed.rule.rows(db, Page(build=built, shape=shape, first=first, values=bound, said=narrowed.said))
+    return narrowed.rule.rows(db, Page(build=built, shape=shape, first=first, values=bound))
 
 
 def _timeline(shape: _Shape, *rule: ColumnElement[bool]) -> Select[Any]:

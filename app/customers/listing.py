@@ -127,7 +127,7 @@ def _page(
     if narrowed.rule is None:
         return _listed(_prepared_page(shape).all(db, values))
     first = shape._replace(is_first=True)
-    return _listed(narrowed.rule.rows(db, Page(build=_page_of, shape=shape, first=first, values=values, said=narrowed.said)))
+    return _listed(narrowed.rule.rows(db, Page(build=_page_of, shape=shape, first=first, values=values)))
 
 
 def _listed(rows: Iterable[Sequence[Any]]) -> list[ListedCustomer]:

@@ -19,7 +19,6 @@ from sqlalchemy import ColumnElement, Connection, Select
 from app.db import planning
 from app.db.planning import PlannedAnew
 from app.db.prepared import Prepared
-from app.db.spelling import Spelt
 from app.rules import compiling
 from app.rules.catalogue import Checked
 from app.rules.evaluation import Evaluation, Reach
@@ -43,8 +42,6 @@ class Page:
     # The shape of the first page, for which it is decided how all of a walk are found: the last ones are cheap by any way.
     first: Hashable
     values: Mapping[str, Any]
-    # Those of the values that narrow it beside the rule.
-    said: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +127,4 @@ def _compiled(checked: Checked, now: datetime, reach: Reach) -> _Compiled:
 
 
 def _finished(page: Page, shape: Hashable, compiled: _Compiled) -> Kept:
-    # The values of the rule are always the same, and one plan is enough for them; unless others, which never are, decide as well.
-    kind = PlannedAnew if compiled.moments or page.said else Spelt
-    return Kept(kind(page.build(shape, compiled.rule)), {name: ago for ago, name in compiled.moments.items()})
+    return Kept(PlannedAnew(page.build(shape, compiled.rule)), {name: ago for ago, name in compiled.moments.items()})

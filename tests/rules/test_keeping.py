@@ -10,9 +10,6 @@ from unittest import mock
 import pytest
 
 from app.db import planning
-from app.db.planning import PlannedAnew
-from app.db.prepared import Prepared
-from app.db.spelling import Spelt
 from app.db.wire import Wire
 from app.rules import compiling, keeping
 from tests.builders import entry
@@ -166,31 +163,6 @@ class TestTwoForms:
         _, answer = page(api, monkeypatch)
 
         assert [one["given_name"] for one in answer["data"]] == ["A"]
-
-
-class TestValuesInTheStatement:
-    def kinds(self) -> set[type[Prepared]]:
-        return {type(forms.some.statement) for forms in keeping._kept.values()}
-
-    def test_those_of_a_rule_that_does_not_turn_by_time(self, api: Api) -> None:
-        create(api, given_name="A", country="FI")
-
-        assert found(api, "country = 'FI' AND given_name LIKE 'A%'") == ["A"]
-        assert self.kinds() == {Spelt}
-
-    def test_none_where_each_evaluation_has_times_of_its_own(self, api: Api) -> None:
-        create(api, given_name="A", country="FI")
-
-        assert found(api, "country = 'FI' AND days_since(created_at) < 30") == ["A"]
-        assert self.kinds() == {PlannedAnew}
-
-    def test_none_where_the_caller_says_more_beside_the_rule(self, api: Api) -> None:
-        create(api, given_name="A", country="FI")
-
-        response = api.get("/v1/customers", query_string={"filter": "given_name = 'A'", "country": "FI"})
-
-        assert [one["given_name"] for one in response.get_json()["data"]] == ["A"]
-        assert self.kinds() == {PlannedAnew}
 
 
 class TestChangedMeaning:
