@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from orjson import Fragment
 from sqlalchemy import Insert, Update, bindparam, func, insert, literal, select
 
 from app.changes.models import Event, FeedEpoch
@@ -41,7 +40,7 @@ class Written(NamedTuple):
     type: str
     subject: str
     customer_id: UUID | None
-    data: Fragment
+    data: bytes
 
 
 _EVENTS = table_of(Event)
@@ -61,12 +60,12 @@ def append(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> None:
 
 def written(change: Change) -> Written:
     """`change` as it goes to the database: the dear part of appending, which needs no turn."""
-    return Written(change.type, change.subject, change.customer_id, Fragment(to_json_bytes(_data(change))))
+    return Written(change.type, change.subject, change.customer_id, to_json_bytes(_data(change)))
 
 
 def rows_to_append(unit: UnitOfWork, caller: Caller, changes: Iterable[Written]) -> Iterator[bytes]:
     """What `append_rows` takes, made as it is asked for."""
-    same = (Fragment(to_json_bytes(caller.actor)), caller.request_id, unit.now)
+    same = (to_json_bytes(caller.actor), caller.request_id, unit.now)
     return _APPEND.texts((*change, event_id, *same) for event_id, change in zip(_fresh_ids(), changes, strict=False))
 
 

@@ -79,6 +79,9 @@ def _numbers(values: Sequence[int]) -> Sequence[bytes]:
 
 
 def _documents(values: Sequence[Any]) -> Sequence[bytes]:
+    """Of values that are all JSON already, as bytes, or none of them. Long ones take longer together than each by itself."""
+    if isinstance(values[0], bytes):
+        return [value.replace(b"\\", rb"\\") for value in values]
     return to_json_lines(values).replace(b"\\", rb"\\").split(LINE_END)
 
 

@@ -18,7 +18,7 @@ from app.changes.models import Event
 from app.contact_history.models import ContactHistoryEntry
 from app.customers.models import Customer
 from app.db.base import table_of
-from app.db.columns import to_json
+from app.db.columns import to_json, to_json_bytes
 from app.db.copying import Copying
 from app.db.engines import driver_connection
 from tests.builders import database
@@ -115,6 +115,16 @@ class TestCopying:
             found = [tuple(row) for row in connection.execute(text("SELECT source, external_id FROM contact_history"))]
 
         assert found == sent
+
+    def test_what_is_json_already_is_not_made_json_again(self, session_app: Flask) -> None:
+        documents = [{"a": 'line\n"\\'}, None, {}]
+        copying = Copying(table_of(Customer), ["attributes"])
+
+        with instead_of(session_app, "customers", "attributes jsonb") as connection:
+            copying.send(connection, copying.texts([None if document is None else to_json_bytes(document)] for document in documents))
+            found = connection.scalars(text("SELECT attributes FROM customers ORDER BY ctid")).all()
+
+        assert found == documents
 
     def test_many_rows_arrive_in_their_order(self, session_app: Flask) -> None:
         copying = Copying(table_of(ContactHistoryEntry), ["version", "body"])
