@@ -26,7 +26,6 @@ from app.config import Config
 from app.core.caller import command_line
 from app.core.ids import new_id
 from app.core.preconditions import NONE
-from app.customers import merging
 from app.customers import service as customers
 from app.customers.direct import Direct
 from app.customers.models import Customer
@@ -35,6 +34,7 @@ from app.db.engines import Database
 from app.db.unit_of_work import UnitOfWork
 from app.factory import catalogues
 from app.segments import service as segments
+from bench.data.derived import whole
 
 SECONDS = int(os.environ.get("KEHU_BENCH_SECONDS", "30"))
 WRITES_A_SECOND = 100
@@ -215,8 +215,7 @@ def insert_customers(database: Database, rows: Sequence[dict[str, Any]]) -> list
     now = datetime.now(UTC)
     written = []
     for fields in rows:
-        values = merging.DEFAULTS | {"created_at": now, "updated_at": now, "deleted_at": None} | fields
-        written.append({"id": new_id(), "version": 1, "xid": 3, **values, **merging.derived(values)})
+        written.append({"id": new_id(), "version": 1, "xid": 3, "created_at": now, "updated_at": now, "deleted_at": None, **whole(fields)})
     with database.engine.connect() as connection:
         for begin in range(0, len(written), 1000):
             connection.execute(insert(Customer), written[begin : begin + 1000])

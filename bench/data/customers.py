@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.customers import merging
+from bench.data.derived import whole
 from bench.data.lines import NULL, array, moment, uuid7
 from bench.data.names import FAMILY, FIRST, GIVEN, WESTERN, Choice
 
@@ -93,7 +93,7 @@ def _line(customer_id: str, number: int, created: int, anchor: int, dice: random
     country = makers["country"]()
     kind = makers["kind"]()
     person = _person(country, kind, number, chance, makers)
-    derived = merging.derived({**merging.DEFAULTS, **person})
+    derived = whole(person)
     changed = created if chance() < 0.6 else created + int(chance() * (anchor - created))
     deleted = chance() < 0.01
     city, region, street = dice.choice(_CITIES.get(country, _CITIES["DE"]))

@@ -22,6 +22,7 @@ from app.customers.bulk import items
 from app.customers.bulk.service import Item
 from app.customers.record import TOLD
 from app.db.columns import to_json
+from bench.data.derived import whole
 from bench.floors.reads import NAMES
 
 # Any: psycopg's rows, column values and JSON.
@@ -129,7 +130,7 @@ def _customer(person: dict[str, Any]) -> dict[str, Any]:
     assert item.key is not None
     data = {"source": "floor", **item.data, "external_ids": {"floor": item.key.external_id}}
     values = merging.new(data, definitions=NONE)
-    return {**values, **merging.derived(values), "id": _ID, "version": 1, "xid": "1", "created_at": _MOMENT, "updated_at": _MOMENT}
+    return {**whole(values), "id": _ID, "version": 1, "xid": "1", "created_at": _MOMENT, "updated_at": _MOMENT}
 
 
 def _entry(line: dict[str, Any], customer_id: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb, set_json_dumps
 from app.core.ids import new_id
 from app.customers import merging
 from app.customers.record import TOLD, WRITABLE
+from bench.data.derived import whole
 from bench.floors.floor import Floor, Parts
 from bench.floors.reads import COLUMNS, values
 
@@ -99,8 +100,7 @@ def _new(sent: dict[str, Any], xid: str, now: datetime, external_ids: dict[str, 
     row_id = new_id()
     shown = {"id": row_id, **told, "version": 1, "created_at": now, "updated_at": now, "deleted_at": None}
     row = {
-        **told,
-        **merging.derived(told),
+        **whole(told),
         **{name: Jsonb(told[name]) for name in ("addresses", "external_ids", "attributes")},
         "birthday": told["birthday"] and date.fromisoformat(told["birthday"]),
         "id": row_id,
