@@ -103,8 +103,12 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_dir
 
 
-def post_worker_init(_: Any) -> None:  # Any: gunicorn has no types
+def post_worker_init(worker: Any) -> None:  # Any: gunicorn has no types
     collecting.settle()
+    # The application itself; the worker's own callable is around it.
+    here = worker.app.wsgi().extensions.get("kehu")
+    if here is not None:
+        here.crew.open()
 
 
 def child_exit(_: Any, worker: Any) -> None:  # Any: gunicorn has no types

@@ -48,8 +48,8 @@ def _worker(server: LiveServer) -> int:
 
 
 def _hands(worker: int) -> list[int]:
-    """Those that write."""
-    return [child for child in _children(worker) if b"streams.hand" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    """Those that write; they are forked from the worker's only child, which a worker that begins may not have yet."""
+    return [hand for nursery in _children(worker) for hand in _children(nursery)]
 
 
 def _count(url: str) -> int:
@@ -65,9 +65,14 @@ class _Import(threading.Thread):
         self._server = server
         self._token = token
         self.lines: list[dict[str, Any]] = []
+        self.will_be_cut = False
 
     def run(self) -> None:
-        status, answer = post_stream(self._server, PATH, self._token, ndjson(LINES))
+        try:
+            status, answer = post_stream(self._server, PATH, self._token, ndjson(LINES))
+        except OSError:
+            assert self.will_be_cut
+            return
         assert status == 200, answer
         self.lines = [orjson.loads(line) for line in answer.splitlines(keepends=True) if line.endswith(b"\n")]
 
@@ -120,20 +125,35 @@ class TestProcesses:
         assert (summary["created"], summary["unchanged"]) == (len(LINES) - there, there)
         assert _count(database_url) == len(LINES)
 
-    def test_none_outlives_the_process_that_it_works_for(self, importing: _Import, server: LiveServer) -> None:
+    def test_they_end_with_the_import(self, importing: _Import, server: LiveServer) -> None:
         wait_until(lambda: len(_hands(_worker(server))) == 2)
         importing.join()
+
+        wait_until(lambda: not _hands(_worker(server)))
+
+    def test_none_outlives_the_process_that_it_works_for(self, importing: _Import, server: LiveServer) -> None:
         worker = _worker(server)
-        hands = _hands(worker)
+        wait_until(lambda: len(_hands(worker)) == 2)
+        below = [*_children(worker), *_hands(worker)]
+        importing.will_be_cut = True
         os.kill(worker, signal.SIGKILL)
 
-        wait_until(lambda: not any(Path(f"/proc/{hand}/fd").exists() and os.listdir(f"/proc/{hand}/fd") for hand in hands))
+        wait_until(lambda: not any(map(_is_running, below)))
 
-    def test_they_end_with_the_service(self, importing: _Import, server: LiveServer) -> None:
-        wait_until(lambda: len(_hands(_worker(server))) == 2)
-        importing.join()
-        hands = _hands(_worker(server))
+    def test_they_end_with_the_service_and_leave_its_port(self, importing: _Import, server: LiveServer) -> None:
+        worker = _worker(server)
+        wait_until(lambda: len(_hands(worker)) == 2)
+        below = [*_children(worker), *_hands(worker)]
         server.stop()
+        importing.join()
 
-        assert not [hand for hand in hands if Path(f"/proc/{hand}").exists()]
+        wait_until(lambda: not any(map(_is_running, below)))
+        assert importing.lines[-2]["problem"]["code"] == "server_stopping"
         server.start()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

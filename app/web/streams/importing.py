@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from http import HTTPStatus
 from typing import Any
@@ -23,19 +24,19 @@ from app.web.problems import HttpProblem
 from app.web.streams import chunks, stopping, turns
 from app.web.streams.chunks import Errand, Written
 from app.web.streams.conveyor import Conveyor
-from app.web.streams.crew import Crew
+from app.web.streams.crew import Crew, Hand, Lost
 from app.web.streams.lines import Apply, Line, Means, Position
 from app.web.streams.turns import Forsaken, Turn
 
 # An import that is asked to stop does so at the next of these moments.
 _LOOK_SECONDS = 0.5
 
-# Of so many chunks there will be more; to start a process for fewer takes longer than they do.
-_LONG_CHUNKS = 3
+# For one alone a process is no faster.
+_LONG_CHUNKS = 2
 
 
 class Importing:
-    """How one import is written and told."""
+    """How one import is written and told; to be entered once."""
 
     def __init__(self, here: Means, crew: Crew, apply: Apply, *, report_all: bool) -> None:
         self._here = here
@@ -44,19 +45,42 @@ class Importing:
         self._report_all = report_all
         self.request_id = current_request_id()
         self._chunks = 0
+        self._free: deque[Hand] = deque()
 
-    def write(self, lines: Sequence[Line], turn: Turn[Any]) -> Written:
-        """As `chunks.write`. Called in threads."""
-        try:
-            return self._crew.write(self._here, Errand(self._apply, lines, self.request_id, self._report_all), turn)
-        finally:
-            turn.close()
+    def __enter__(self) -> Importing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._free:
+            self._free.pop().dismiss()
 
     def count(self) -> None:
         """Another chunk begins."""
         self._chunks += 1
         if self._chunks == _LONG_CHUNKS:
-            self._crew.call_in(self._apply)
+            self._free.extend(hand for _ in range(turns.CHUNKS) if (hand := self._crew.hire()) is not None)
+
+    def write(self, lines: Sequence[Line], turn: Turn[Any]) -> Written:
+        """As `chunks.write`. Called in threads."""
+        errand = Errand(self._apply, lines, self.request_id, self._report_all)
+        try:
+            while (hand := self._free_hand()) is not None:
+                try:
+                    return hand.write(errand, turn)
+                except Lost:
+                    hand.dismiss()
+                    hand = None
+                finally:
+                    if hand is not None:
+                        self._free.append(hand)
+            return chunks.write(self._here, errand, turn)
+        finally:
+            turn.close()
+
+    def _free_hand(self) -> Hand | None:
+        with suppress(IndexError):
+            return self._free.popleft()
+        return None
 
 
 def run(lines: Iterable[Sequence[Line]], importing: Importing, position_text: Callable[[Position], str]) -> Iterator[bytes]:
@@ -67,7 +91,7 @@ def run(lines: Iterable[Sequence[Line]], importing: Importing, position_text: Ca
     tally = _Tally()
     ended: KehuError | HttpProblem | None = None
     more = True
-    with Conveyor(lines) as conveyor, _Chunks(importing) as under_way:
+    with importing, Conveyor(lines) as conveyor, _Chunks(importing) as under_way:
         while more or not under_way.are_done:
             try:
                 more = more and not stopping.process.requested and _fill(under_way, conveyor)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,13 +17,15 @@ import orjson
 import pytest
 
 from app.config import Config
+from app.core import logs
 from app.core.errors import FieldFault, Invalid, Unavailable
 from app.core.syncing import Outcome
 from app.db.engines import Database
 from app.web.problems import HttpProblem, document_of
-from app.web.streams import chunks, hand
+from app.web.streams import chunks
 from app.web.streams.chunks import Errand, Written
-from app.web.streams.crew import Crew
+from app.web.streams.crew import Crew, Hand, Lost
+from app.web.streams.importing import Importing
 from app.web.streams.lines import Line, LineResult, Means, Position
 from app.web.streams.ndjson import too_long
 from app.web.streams.turns import Forsaken, Turn
@@ -65,7 +67,7 @@ class Here:
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    return Config(database_url="postgresql+psycopg://", data_dir=Path(), secret_key="of no use", import_processes=1)
+    return Config(database_url="postgresql+psycopg://", data_dir=Path(), secret_key="of no use", import_processes=2)
 
 
 @pytest.fixture(scope="module")
@@ -74,26 +76,23 @@ def here(config: Config) -> Here:
 
 
 @pytest.fixture(scope="module")
-def crew_of_all(config: Config) -> Iterator[Crew]:
+def crew(config: Config) -> Iterator[Crew]:
     found = Crew(config)
+    with redirect_stderr(sys.__stderr__):
+        # What is caught of ours is another descriptor, which it closes.
+        logs.configure()
+        found.open()
+    logs.configure()
     yield found
     found.close()
 
 
 @pytest.fixture
-def crew(crew_of_all: Crew) -> Crew:
-    """One whose process is ready, called in where the test before has ended it."""
-    _wait_until(lambda: all(one.process.poll() is None for one in crew_of_all._hands))
-    crew_of_all.call_in(Writing(os.getpid()))
-    _wait_until(lambda: bool(crew_of_all._free))
-    return crew_of_all
-
-
-def _wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.01)
+def hand(crew: Crew) -> Iterator[Hand]:
+    found = crew.hire()
+    assert found is not None
+    yield found
+    found.dismiss()
 
 
 def _errand(*lines: Line, fails: str = "", report_all: bool = True) -> Errand:
@@ -109,11 +108,11 @@ def _told(written: Written) -> list[dict[str, Any]]:
 
 
 def _writers(written: Written) -> set[str]:
-    return {line["source"] for line in _told(written)}
+    return {line["source"] for line in _told(written) if line["source"] is not None}
 
 
-class TestWrite:
-    def test_another_process_writes_what_would_be_written_here(self, crew: Crew, here: Here) -> None:
+class TestHand:
+    def test_it_writes_what_would_be_written_here(self, hand: Hand, here: Here) -> None:
         lines = (
             *_some(),
             Line(4, None, b"{"),
@@ -122,12 +121,14 @@ class TestWrite:
             Line(7, {"external_id": "of csv"}, b""),
             Line(8, None, b"", Invalid([FieldFault("/email", "invalid_email", "No.")])),
         )
-        there = crew.write(here, _errand(*lines), Turn(None))
+        there = hand.write(_errand(*lines), Turn(None))
         same = chunks.write(here, _errand(*lines), Turn(None))
+        (pid,) = _writers(there)
 
+        assert pid != str(os.getpid())
         assert there.outcomes == same.outcomes == {Outcome.CREATED: 4, Outcome.FAILED: 4}
         assert there.position == same.position == (1, 2, 7)
-        assert there.shown.replace(str(crew._hands[0].process.pid).encode(), str(os.getpid()).encode()) == same.shown
+        assert there.shown.replace(pid.encode(), str(os.getpid()).encode()) == same.shown
         assert [line["line"] for line in _told(there)] == [1, 2, 3, 4, 5, 6, 7, 8]
         assert [line.get("problem", {}).get("code") for line in _told(there)][3:] == [
             "malformed_json",
@@ -137,51 +138,48 @@ class TestWrite:
             "invalid",
         ]
 
-    def test_only_what_failed_is_told_where_that_is_asked_for(self, crew: Crew, here: Here) -> None:
-        written = crew.write(here, _errand(*_some(), Line(4, None, b"{"), report_all=False), Turn(None))
+    def test_only_what_failed_is_told_where_that_is_asked_for(self, hand: Hand) -> None:
+        written = hand.write(_errand(*_some(), Line(4, None, b"{"), report_all=False), Turn(None))
 
         assert [line["line"] for line in _told(written)] == [4]
         assert written.outcomes.total() == 4
 
-    def test_it_knows_what_the_chunk_before_has_left_and_leaves_its_own(self, crew: Crew, here: Here) -> None:
+    def test_it_knows_what_the_chunk_before_has_left_and_leaves_its_own(self, hand: Hand) -> None:
         before: Turn[Any] = Turn(None)
         turn: Turn[Any] = Turn(before)
         before.leave("of the chunk before")
-        written = crew.write(here, _errand(), turn)
+        written = hand.write(_errand(), turn)
 
         assert Turn(turn).wait() == {"by": int(*_writers(written)), "before": "of the chunk before"}
 
-    def test_it_is_forsaken_where_the_chunk_before_was_not_written(self, crew: Crew, here: Here) -> None:
+    def test_it_is_forsaken_where_the_chunk_before_was_not_written(self, hand: Hand) -> None:
         before: Turn[Any] = Turn(None)
         turn: Turn[Any] = Turn(before)
         before.close()
         with pytest.raises(Forsaken):
-            crew.write(here, _errand(), turn)
+            hand.write(_errand(), turn)
 
         # And goes on with the next.
-        assert _writers(crew.write(here, _errand(), Turn(None))) != {str(os.getpid())}
+        assert hand.write(_errand(), Turn(None)).outcomes.total() == 3
 
     @pytest.mark.parametrize(("fails", "status", "code"), [("is refused", 503, "database_busy"), ("is our mistake", 500, "internal")])
-    def test_what_kept_it_from_being_written_is_told(self, crew: Crew, here: Here, fails: str, status: int, code: str) -> None:
+    def test_what_kept_it_from_being_written_is_told(self, hand: Hand, fails: str, status: int, code: str) -> None:
         with pytest.raises(HttpProblem) as raised:
-            crew.write(here, _errand(fails=fails), Turn(None))
+            hand.write(_errand(fails=fails), Turn(None))
 
         assert (raised.value.status, raised.value.code) == (status, code)
-        assert _writers(crew.write(here, _errand(), Turn(None))) != {str(os.getpid())}
+        assert hand.write(_errand(), Turn(None)).outcomes.total() == 3
 
 
 class TestLost:
-    def test_what_was_not_written_there_is_written_here(self, crew: Crew, here: Here) -> None:
-        turn: Turn[Any] = Turn(None)
-        written = crew.write(here, _errand(fails="dies before its turn"), turn)
+    def test_nothing_is_written_before_the_turn(self, hand: Hand) -> None:
+        with pytest.raises(Lost):
+            hand.write(_errand(fails="dies before its turn"), Turn(None))
 
-        assert _writers(written) == {str(os.getpid())}
-        assert Turn(turn).wait()["by"] == os.getpid()
-
-    def test_what_may_be_written_is_not_written_once_more_nor_told_as_written(self, crew: Crew, here: Here) -> None:
+    def test_what_may_be_written_is_not_told_as_written(self, hand: Hand) -> None:
         turn: Turn[Any] = Turn(None)
         with pytest.raises(HttpProblem) as raised:
-            crew.write(here, _errand(fails="dies in its turn"), turn)
+            hand.write(_errand(fails="dies in its turn"), turn)
         turn.close()
 
         assert (raised.value.status, raised.value.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "import_process_lost")
@@ -190,62 +188,83 @@ class TestLost:
         with pytest.raises(Forsaken):
             Turn(turn).wait()
 
-    def test_a_new_one_comes_in_its_place(self, crew: Crew, here: Here) -> None:
-        crew._hands[0].process.kill()
-        _wait_until(lambda: not crew._hands)
-        assert _writers(crew.write(here, _errand(), Turn(None))) == {str(os.getpid())}
-
-        crew.call_in(Writing(os.getpid()))
-        _wait_until(lambda: bool(crew._free))
-        assert _writers(crew.write(here, _errand(), Turn(None))) != {str(os.getpid())}
-
 
 class TestCrew:
-    def test_there_are_as_many_as_were_asked_for_and_two_never_have_the_same(self, config: Config, here: Here) -> None:
-        crew = Crew(replace(config, import_processes=2))
-        for _ in range(3):
-            crew.call_in(Writing(os.getpid()))
-        _wait_until(lambda: len(crew._free) == 2)
-        first: Turn[Any] = Turn(None)
-        found: list[set[str]] = []
+    def test_there_are_at_most_as_many_as_there_may_be(self, crew: Crew) -> None:
+        first, second, third = crew.hire(), crew.hire(), crew.hire()
+        assert first is not None
+        assert second is not None
+        pids = _writers(first.write(_errand(), Turn(None))) | _writers(second.write(_errand(), Turn(None)))
+        first.dismiss()
+        again = crew.hire()
+        assert again is not None
+        again.dismiss()
+        second.dismiss()
 
-        def write(turn: Turn[Any]) -> None:
-            found.append(_writers(crew.write(here, _errand(), turn)))
-
-        waiting = [threading.Thread(target=write, args=(Turn(first),)) for _ in range(3)]
-        for thread in waiting:
-            thread.start()
-        _wait_until(lambda: not crew._free)
-        first.leave(None)
-        for thread in waiting:
-            thread.join()
-        pids = {str(one.process.pid) for one in crew._hands}
-        crew.close()
-
-        # The third found nobody free.
+        assert third is None
         assert len(pids) == 2
-        assert set.union(*found) == pids | {str(os.getpid())}
-        _wait_until(lambda: not crew._hands and not crew._count)
 
-    def test_none_are_called_in_where_there_are_to_be_none(self, config: Config, here: Here) -> None:
-        crew = Crew(replace(config, import_processes=0))
-        crew.call_in(Writing(os.getpid()))
+    def test_one_that_is_dismissed_ends(self, crew: Crew) -> None:
+        found = crew.hire()
+        assert found is not None
+        (pid,) = _writers(found.write(_errand(), Turn(None)))
+        found.dismiss()
 
-        assert not crew._count
-        assert _writers(crew.write(here, _errand(), Turn(None))) == {str(os.getpid())}
+        _wait_until(lambda: not _is_alive(int(pid)))
+
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_there_is_none_where_there_are_to_be_none_or_none_can_be_forked(self, config: Config, count: int) -> None:
+        crew = Crew(replace(config, import_processes=count))
+        assert crew.hire() is None
+
+        crew.open()
+        crew.close()
+        assert crew.hire() is None
 
 
-class TestServe:
-    def test_it_ends_where_there_was_nothing_to_do_for_long(self, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(hand, "_IDLE_SECONDS", 0.1)
-        monkeypatch.setattr(hand.collecting, "settle", lambda: None)
-        ours, theirs = Pipe()
-        thread = threading.Thread(target=hand.serve, args=(theirs,))
-        thread.start()
-        ours.send(hand.Beginning(config, Writing(os.getpid())))
+class TestImporting:
+    def write(self, crew: Crew, here: Here, *fails: str) -> list[Written]:
+        """A chunk after the other."""
+        apply = Writing(os.getpid())
+        written = []
+        with Importing(here, crew, apply, report_all=True) as importing:
+            for one in fails:
+                importing.count()
+                importing._apply = replace(apply, fails=one)
+                written.append(importing.write(_some(), Turn(None)))
+        return written
 
-        assert isinstance(ours.recv(), hand.Ready)
-        thread.join(30)
-        assert not thread.is_alive()
-        ours.close()
-        theirs.close()
+    def test_the_first_chunk_is_written_here_and_those_behind_it_by_others(self, crew: Crew, here: Here) -> None:
+        first, *others = self.write(crew, here, "", "", "", "")
+
+        assert _writers(first) == {str(os.getpid())}
+        assert not any(str(os.getpid()) in _writers(one) for one in others)
+
+    def test_what_the_lost_have_not_written_others_do_and_at_last_we(self, crew: Crew, here: Here) -> None:
+        *_, lost, last = self.write(crew, here, "", "dies before its turn", "")
+
+        assert _writers(lost) == _writers(last) == {str(os.getpid())}
+
+    def test_all_are_given_back(self, crew: Crew, here: Here) -> None:
+        with pytest.raises(HttpProblem):
+            self.write(crew, here, "", "", "dies in its turn")
+        self.write(crew, here, "", "dies before its turn")
+        found = [crew.hire(), crew.hire()]
+        for one in found:
+            assert one is not None
+            one.dismiss()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
