@@ -29,7 +29,7 @@ _log = logs.get(__name__)
 
 # Who stops the service stops the process that we work for, whose end is ours.
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_FIRST_DESCRIPTOR = 3
+_STANDARD = (0, 1, 2)
 
 
 class Lost(Exception):
@@ -101,6 +101,8 @@ class Crew:
         # Nothing above may go on in here, whatever happens.
         try:
             _nurse(theirs, self._config)
+        except Exception as error:  # noqa: BLE001  # whatever it is, nobody else will tell
+            _log.error("unhandled", exc_info=error)
         finally:
             os._exit(0)
 
@@ -108,7 +110,12 @@ class Crew:
         """A hand, where there is a place for one."""
         if self._nursery is None or not self._places.acquire(blocking=False):
             return None
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError:
+            # No descriptor to be had.
+            self._places.release()
+            return None
         with theirs, suppress(OSError), self._lock:
             socket.send_fds(self._nursery, [b"."], [theirs.fileno()])
         # Where it was not forked the other end is closed, as it is where it has died.
@@ -129,8 +136,11 @@ def _nurse(control: socket.socket, config: Config) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)
     # The server's sockets above all: they have to be free when it ends.
-    os.closerange(_FIRST_DESCRIPTOR, control.fileno())
-    os.closerange(control.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        if descriptor not in (*_STANDARD, control.fileno()):
+            # The one of the listing itself is closed already.
+            with suppress(OSError):
+                os.close(descriptor)
     while True:
         told, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not told:
