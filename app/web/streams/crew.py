@@ -23,13 +23,16 @@ from app.web.streams.chunks import Errand, Written
 from app.web.streams.hand import AwaitsTurn, Done, Granted, Refused
 from app.web.streams.turns import Forsaken, Turn
 
-# Any: what a chunk leaves behind, which is its feature's.
+# Any: what comes from the other end.
 
 _log = logs.get(__name__)
 
 # Who stops the service stops the process that we work for, whose end is ours.
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _STANDARD = (0, 1, 2)
+
+# A chunk has a minute, and begins again up to five times where rows are held: who is silent for longer hangs, and is as good as gone.
+_SILENT_SECONDS = 420.0
 
 
 class Lost(Exception):
@@ -50,7 +53,7 @@ class Hand:
             # As plain tuples lines go in a quarter of the time.
             self._connection.send((errand.apply, [tuple(line) for line in errand.lines], errand.request_id, errand.report_all))
             while True:
-                told = self._connection.recv()
+                told = self._receive()
                 if isinstance(told, AwaitsTurn):
                     self._connection.send(_granted(turn))
                     has_turn = True
@@ -62,10 +65,15 @@ class Hand:
                 else:
                     raise told
         except (EOFError, ConnectionError) as error:
+            _log.warning("import_process_lost", exc_info=error, is_chunk_safe=not has_turn)
             if not has_turn:
                 raise Lost from error
-            _log.error("import_process_lost", exc_info=error)
             raise HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "import_process_lost") from error
+
+    def _receive(self) -> Any:
+        if not self._connection.poll(_SILENT_SECONDS):
+            raise EOFError
+        return self._connection.recv()
 
     def dismiss(self) -> None:
         """It ends, as soon as it has nothing to write."""
@@ -116,9 +124,13 @@ class Crew:
             # No descriptor to be had.
             self._places.release()
             return None
-        with theirs, suppress(OSError), self._lock:
-            socket.send_fds(self._nursery, [b"."], [theirs.fileno()])
-        # Where it was not forked the other end is closed, as it is where it has died.
+        with theirs, self._lock:
+            try:
+                socket.send_fds(self._nursery, [b"."], [theirs.fileno()])
+            except OSError as error:
+                # Killed, and not to be forked anew, now that there are threads: this process goes on by itself, until it is started anew.
+                _log.warning("import_processes_gone", exc_info=error)
+        # Where nothing was forked the other end is closed, as it is where what was forked has died.
         return Hand(Connection(ours.detach()), self._places)
 
     def close(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +25,7 @@ from app.core.syncing import Outcome
 from app.db.engines import Database
 from app.web.problems import HttpProblem, document_of
 from app.web.streams import chunks
+from app.web.streams import crew as crew_module
 from app.web.streams.chunks import Errand, Written
 from app.web.streams.crew import Crew, Hand, Lost
 from app.web.streams.importing import Importing
@@ -176,6 +179,16 @@ class TestLost:
         with pytest.raises(Lost):
             hand.write(_errand(fails="dies before its turn"), Turn(None))
 
+    def test_one_that_hangs_is_as_good_as_gone(self, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+        (pid,) = _writers(hand.write(_errand(), Turn(None)))
+        monkeypatch.setattr(crew_module, "_SILENT_SECONDS", 0.1)
+        os.kill(int(pid), signal.SIGSTOP)
+        try:
+            with pytest.raises(Lost):
+                hand.write(_errand(), Turn(None))
+        finally:
+            os.kill(int(pid), signal.SIGCONT)
+
     def test_what_may_be_written_is_not_told_as_written(self, hand: Hand) -> None:
         turn: Turn[Any] = Turn(None)
         with pytest.raises(HttpProblem) as raised:
@@ -211,6 +224,19 @@ class TestCrew:
         found.dismiss()
 
         _wait_until(lambda: not _is_alive(int(pid)))
+
+    def test_who_is_hired_when_none_can_be_forked_any_more_is_lost_at_once(self, config: Config, caplog: pytest.LogCaptureFixture) -> None:
+        crew = Crew(config)
+        crew._nursery, theirs = socket.socketpair()
+        theirs.close()
+        found = crew.hire()
+
+        assert found is not None
+        assert "import_processes_gone" in caplog.text
+        with pytest.raises(Lost):
+            found.write(_errand(), Turn(None))
+        found.dismiss()
+        crew.close()
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_there_is_none_where_there_are_to_be_none_or_none_can_be_forked(self, config: Config, count: int) -> None:
