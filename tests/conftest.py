@@ -67,9 +67,7 @@ def new_database(server_url: str, name: str) -> Iterator[str]:
 
 
 def config_for(url: str, **settings: object) -> Config:
-    # Processes for long imports are for live servers: here they would outlive the test.
-    wanted = {"import_processes": 0, **settings}
-    return Config(database_url=url, data_dir=Path(tempfile.gettempdir()), secret_key=SECRET_KEY, **wanted)  # type: ignore[arg-type]
+    return Config(database_url=url, data_dir=Path(tempfile.gettempdir()), secret_key=SECRET_KEY, **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

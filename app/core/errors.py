@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Self
+from typing import Self, TypeVar
 from uuid import UUID
+
+E = TypeVar("E", bound=Exception)
+
+
+def remade(kind: type[E], args: tuple[object, ...], values: Mapping[str, object]) -> E:
+    """An exception that came from another process, as it was; pickle alone would call `kind` with `args`, which few of ours take."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(values)
+    return error
 
 
 class KehuError(Exception):
@@ -19,6 +27,9 @@ class KehuError(Exception):
         super().__init__(code or self.code)
         self.code = code or self.code
         self.data = data
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return remade, (type(self), self.args, vars(self))
 
     def kept(self) -> Self:
         """As a result among others, without the frames it was raised in: they hold the results, and both would stay for the collector.
@@ -50,10 +61,6 @@ class Invalid(KehuError):
     def __init__(self, faults: Sequence[FieldFault], *, code: str | None = None) -> None:
         super().__init__(code)
         self.faults = tuple(faults)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # Between processes: an exception is made again of its `args` alone, unless it says otherwise.
-        return partial(Invalid, self.faults, code=self.code), ()
 
 
 class QueryTooDear(KehuError):

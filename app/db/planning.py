@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection
 
@@ -53,7 +53,7 @@ class _Explained:
     """The plan of a statement, which is not run."""
 
     of: Prepared
-    is_prepared: bool = False
+    is_prepared: ClassVar[bool] = False
 
     @property
     def sql(self) -> bytes:

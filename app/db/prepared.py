@@ -38,7 +38,6 @@ _DIALECT = PGDialect_psycopg(  # type: ignore[no-untyped-call]  # SQLAlchemy typ
 class Prepared:
     """A statement of a fixed shape. To be built once, at module level; values are bound by their names."""
 
-    dialect: ClassVar[PGDialect_psycopg] = _DIALECT
     # Once it is run often.
     is_prepared: ClassVar[bool] = True
 
@@ -85,7 +84,7 @@ class Prepared:
 
     @cached_property
     def _compiled(self) -> SQLCompiler:
-        compiled = self._statement.compile(dialect=self.dialect)
+        compiled = self._statement.compile(dialect=_DIALECT)
         assert isinstance(compiled, SQLCompiler)
         return compiled
 

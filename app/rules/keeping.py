@@ -9,7 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -31,6 +31,8 @@ Build = Callable[[Any, ColumnElement[bool]], Select[Any]]
 _MOST = 200
 # Tables grow, and what was cheap is dear one day.
 _ASKED_FOR_SECONDS = 60.0
+# How the values begin that say where a page begins.
+_PLACE = "after_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class _Forms:
     # What the planner expected of either, the last time.
     costs: tuple[float, float] = (0, 0)
     asked_until: float = float("-inf")
+    # The values that narrowed the list beside the rule: those who have a rare tag are found otherwise than those with a frequent one.
+    asked_with: Mapping[str, Any] = field(default_factory=dict)
 
 
 _lock = threading.Lock()
@@ -78,7 +82,9 @@ def statement(db: Connection, page: Page, checked: Checked, *, now: datetime) ->
     if forms.once is None:
         return forms.some
     first = _forms(page, page.first, checked, now)
-    if time.monotonic() > first.asked_until and first.once is not None:
+    beside = {name: value for name, value in page.values.items() if not name.startswith(_PLACE)}
+    if first.once is not None and (time.monotonic() > first.asked_until or beside != first.asked_with):
+        first.asked_with = beside
         first.costs = (_cost(db, page, first.some, now), _cost(db, page, first.once, now))
         first.asked_until = time.monotonic() + _ASKED_FOR_SECONDS
     some, once = first.costs

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -195,9 +194,8 @@ class HttpProblem(Exception):
         self.code = code
         self.data = data
 
-    def __reduce__(self) -> tuple[Any, ...]:  # Any: what pickle takes
-        # Between processes: an exception is made again of its `args` alone, unless it says otherwise.
-        return partial(HttpProblem, self.status, self.code, **self.data), ()
+    def __reduce__(self) -> tuple[object, ...]:
+        return errors.remade, (type(self), self.args, vars(self))
 
 
 def document(status: int, code: str, *, request_id: str, data: Mapping[str, object] | None = None) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Footprint(Protocol):
         """Of the things that lines may find unchanged, as numbers."""
 
     @property
-    def keys(self) -> frozenset[ExternalKey]:
+    def keys(self) -> frozenset[tuple[str, str]]:
         """The external ids of such things."""
 
 

@@ -45,10 +45,12 @@ class Hand:
     def __init__(self, connection: Connection, places: threading.Semaphore) -> None:
         self._connection = connection
         self._places = places
+        # Whether it has answered all that it was asked.
+        self.is_free = True
 
     def write(self, errand: Errand, turn: Turn[Any]) -> Written:
         """As `chunks.write`. Raises Lost, and HttpProblem where the process is gone and it is not known what it has written."""
-        has_turn = False
+        has_turn = self.is_free = False
         try:
             # As plain tuples lines go in a quarter of the time.
             self._connection.send((errand.apply, [tuple(line) for line in errand.lines], errand.request_id, errand.report_all))
@@ -57,14 +59,15 @@ class Hand:
                 if isinstance(told, AwaitsTurn):
                     self._connection.send(_granted(turn))
                     has_turn = True
-                elif isinstance(told, Done):
+                    continue
+                self.is_free = True
+                if isinstance(told, Done):
                     turn.leave(told.left)
                     return told.written
-                elif isinstance(told, Refused):
+                if isinstance(told, Refused):
                     raise Forsaken
-                else:
-                    raise told
-        except (EOFError, ConnectionError) as error:
+                raise told
+        except (EOFError, OSError) as error:
             _log.warning("import_process_lost", exc_info=error, is_chunk_safe=not has_turn)
             if not has_turn:
                 raise Lost from error
@@ -101,8 +104,14 @@ class Crew:
         """Fork the process that forks the others. To be called while there is no other thread, nor a connection that must not be shared."""
         if not self._config.import_processes:
             return
-        ours, theirs = socket.socketpair()
-        if os.fork():
+        try:
+            ours, theirs = socket.socketpair()
+            is_here = os.fork()
+        except OSError as error:
+            # The service does without rather than not begin.
+            _log.warning("import_processes_gone", exc_info=error)
+            return
+        if is_here:
             theirs.close()
             self._nursery = ours
             return

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from app.config import Config
 from app.core import logs
 from app.db.engines import Database
-from app.web.problems import HttpProblem, status_of
 from app.web.streams import chunks
 from app.web.streams.chunks import Errand, Written
 from app.web.streams.lines import Line
@@ -55,8 +54,12 @@ class _DistantTurn(Turn[Any]):
         self.left: Any = None
 
     def wait(self) -> Any:
-        self._connection.send(AwaitsTurn())
-        answer = self._connection.recv()
+        try:
+            self._connection.send(AwaitsTurn())
+            answer = self._connection.recv()
+        except (EOFError, OSError):
+            # Whoever keeps the turn is gone.
+            raise Forsaken from None
         if isinstance(answer, Refused):
             raise Forsaken
         return answer.left
@@ -81,8 +84,7 @@ def _done(here: _Means, errand: Errand, turn: _DistantTurn) -> object:
     """What has become of it, or why it was not written."""
     try:
         return Done(chunks.write(here, errand, turn), turn.left)
-    except (Forsaken, EOFError, ConnectionError):
+    except Forsaken:
         return Refused()
     except Exception as error:  # noqa: BLE001  # whatever it is, it ends the stream and not this process
-        told = chunks.meaning(error)
-        return told if isinstance(told, HttpProblem) else HttpProblem(status_of(told), told.code, **told.data)
+        return chunks.meaning(error)

@@ -66,13 +66,13 @@ class Importing:
         try:
             while (hand := self._free_hand()) is not None:
                 try:
-                    return hand.write(errand, turn)
-                except Lost:
-                    hand.dismiss()
-                    hand = None
+                    with suppress(Lost):
+                        return hand.write(errand, turn)
                 finally:
-                    if hand is not None:
+                    if hand.is_free:
                         self._free.append(hand)
+                    else:
+                        hand.dismiss()
             return chunks.write(self._here, errand, turn)
         finally:
             turn.close()

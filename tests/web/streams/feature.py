@@ -139,8 +139,6 @@ def create_app(*, threads: int = 4, stream_timeout: float = 30.0) -> Flask:
         secret_key="of no use",
         threads=threads,
         stream_timeout=stream_timeout,
-        # Chunks are looked at here.
-        import_processes=0,
     )
     here = frame.Runtime(
         config=config,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
+import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from http import HTTPStatus
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,10 +24,14 @@ import orjson
 import pytest
 
 from app.config import Config
+from app.contact_history.bulk.importing import Entries
 from app.core import logs
-from app.core.errors import FieldFault, Invalid, Unavailable
+from app.core.caller import command_line
+from app.core.errors import FieldFault, Gone, Invalid, KehuError, Unavailable
 from app.core.syncing import Outcome
+from app.customers.bulk.importing import Customers
 from app.db.engines import Database
+from app.web.bulk.importing import Writer
 from app.web.problems import HttpProblem, document_of
 from app.web.streams import chunks
 from app.web.streams import crew as crew_module
@@ -31,6 +40,7 @@ from app.web.streams.crew import Crew, Hand, Lost
 from app.web.streams.importing import Importing
 from app.web.streams.lines import Line, LineResult, Means, Position
 from app.web.streams.ndjson import too_long
+from app.web.streams.operations import Import
 from app.web.streams.turns import Forsaken, Turn
 
 _ID = UUID("01890000-0000-7000-8000-000000000001")
@@ -48,6 +58,8 @@ class Writing:
             os._exit(1)
         if self.fails == "is refused":
             raise Unavailable("database_busy")
+        if self.fails == "is wrong":
+            raise Invalid([FieldFault("/email", "invalid_email", "No.")])
         if self.fails == "is our mistake":
             raise RuntimeError("a mistake of ours")
         before = turn.wait()
@@ -165,12 +177,22 @@ class TestHand:
         # And goes on with the next.
         assert hand.write(_errand(), Turn(None)).outcomes.total() == 3
 
-    @pytest.mark.parametrize(("fails", "status", "code"), [("is refused", 503, "database_busy"), ("is our mistake", 500, "internal")])
-    def test_what_kept_it_from_being_written_is_told(self, hand: Hand, fails: str, status: int, code: str) -> None:
-        with pytest.raises(HttpProblem) as raised:
+    @pytest.mark.parametrize(
+        ("fails", "status", "code", "errors"),
+        [
+            ("is refused", 503, "database_busy", None),
+            ("is our mistake", 500, "internal", None),
+            ("is wrong", 422, "invalid", [{"pointer": "/email", "code": "invalid_email", "detail": "No."}]),
+        ],
+    )
+    def test_what_kept_it_from_being_written_is_told(
+        self, hand: Hand, fails: str, status: int, code: str, errors: list[object] | None
+    ) -> None:
+        with pytest.raises((HttpProblem, KehuError)) as raised:
             hand.write(_errand(fails=fails), Turn(None))
 
-        assert (raised.value.status, raised.value.code) == (status, code)
+        document = document_of(raised.value, request_id="")
+        assert (document["status"], document["code"], document.get("errors")) == (status, code, errors)
         assert hand.write(_errand(), Turn(None)).outcomes.total() == 3
 
 
@@ -178,6 +200,21 @@ class TestLost:
     def test_nothing_is_written_before_the_turn(self, hand: Hand) -> None:
         with pytest.raises(Lost):
             hand.write(_errand(fails="dies before its turn"), Turn(None))
+
+    def test_one_that_is_gone_in_the_middle_of_a_word_is_gone(self) -> None:
+        ours, theirs = socket.socketpair()
+        places = threading.Semaphore(0)
+        found = Hand(Connection(ours.detach()), places)
+        # The length of a message that does not come.
+        theirs.sendall(struct.pack("!i", 1000) + b"x")
+        theirs.shutdown(socket.SHUT_WR)
+        with pytest.raises(Lost):
+            found.write(_errand(), Turn(None))
+        found.dismiss()
+        theirs.close()
+
+        assert not found.is_free
+        assert places.acquire(blocking=False)
 
     def test_one_that_hangs_is_as_good_as_gone(self, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
         (pid,) = _writers(hand.write(_errand(), Turn(None)))
@@ -246,6 +283,34 @@ class TestCrew:
         crew.open()
         crew.close()
         assert crew.hire() is None
+
+
+class TestBetweenProcesses:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            Gone(existing_id=_ID, deleted_at=datetime(2026, 1, 1, tzinfo=UTC)),
+            Invalid([FieldFault("/email", "invalid_email", "No.")], code="wrong"),
+            Unavailable("database_busy"),
+            HttpProblem(HTTPStatus.BAD_REQUEST, "malformed_line", reason="of its own"),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_an_error_comes_as_it_was(self, error: Exception) -> None:
+        again = pickle.loads(pickle.dumps(error))
+
+        assert type(again) is type(error)
+        assert (vars(again), str(again)) == (vars(error), str(error))
+
+    @pytest.mark.parametrize(
+        ("feature", "more"), [(Customers, {"match": None}), (Entries, {"create_missing": "true"})], ids=["customers", "interactions"]
+    )
+    def test_what_writes_a_chunk_comes_as_it_was(self, feature: type[Any], more: dict[str, Any]) -> None:
+        query = {"source": "shop", "deleted": None, "dry_run": "false", "report": "all", **more}
+        writer = Writer(Import(command_line("test"), "request"), query, feature(query))
+        again = pickle.loads(pickle.dumps(writer))
+
+        assert (again.call, again.query, vars(again.feature)) == (writer.call, writer.query, vars(writer.feature))
 
 
 class TestImporting:
