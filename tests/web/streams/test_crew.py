@@ -9,8 +9,7 @@ import socket
 import struct
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -42,6 +41,7 @@ from app.web.streams.lines import Line, LineResult, Means, Position
 from app.web.streams.ndjson import too_long
 from app.web.streams.operations import Import
 from app.web.streams.turns import Forsaken, Turn
+from tests.faults.calls import wait_until
 
 _ID = UUID("01890000-0000-7000-8000-000000000001")
 
@@ -260,7 +260,7 @@ class TestCrew:
         (pid,) = _writers(found.write(_errand(), Turn(None)))
         found.dismiss()
 
-        _wait_until(lambda: not _is_alive(int(pid)))
+        wait_until(lambda: not _is_alive(int(pid)))
 
     def test_who_is_hired_when_none_can_be_forked_any_more_is_lost_at_once(self, config: Config, caplog: pytest.LogCaptureFixture) -> None:
         crew = Crew(config)
@@ -352,10 +352,3 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.01)
