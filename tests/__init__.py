@@ -1,3 +1,5 @@
+"""Held against a real PostgreSQL and, where that is the point, a real gunicorn; what they share asserts as the tests do."""
+
 import pkgutil
 
 import pytest
