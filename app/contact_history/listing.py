@@ -94,7 +94,7 @@ class EntryPage:
     @property
     def values(self) -> dict[str, Any]:
         """For the places in the statement of a page."""
-        return {"count": self.count} if self.after is None else {"count": self.count, "after_at": self.after[0], "after_id": self.after[1]}
+        return {} if self.after is None else {"after_at": self.after[0], "after_id": self.after[1]}
 
 
 class _Shape(NamedTuple):

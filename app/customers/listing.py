@@ -104,12 +104,12 @@ def list_customers(
     if values is None:
         return []
     if isinstance(order.column, InstrumentedAttribute):
-        return _page(db, narrowed, order, count, names, {**values, **_place(order, count)})
+        return _page(db, narrowed, order, count, names, {**values, **_place(order)})
     statement = _ruled(_select(narrowed.said, narrowed.deleted, names, order.column), narrowed)
     found: list[Row[Any]] = []
     if order.after is None or order.after[0] is not None:
         there = _paged(statement.where(order.column.is_not(None)), order.column, order.descending, is_first=order.after is None)
-        found.extend(db.execute(there, {**values, **_place(order, count)}).all())
+        found.extend(db.execute(there, {**values, **_place(order), "count": count}).all())
     if len(found) < count:
         found.extend(db.execute(_rest(statement.where(order.column.is_(None)), order).limit(count - len(found)), values).all())
     return _listed(found)
@@ -157,10 +157,8 @@ def _paged(statement: Select[Any], column: Any, descending: bool, *, is_first: b
     return paged.limit(bindparam("count", type_=Integer) if rows is None else literal_column(str(rows), Integer))
 
 
-def _place(order: CustomerOrder, count: int) -> Mapping[str, Any]:
-    if order.after is None:
-        return {"count": count}
-    return {"count": count, "after_value": order.after[0], "after_id": order.after[1]}
+def _place(order: CustomerOrder) -> Mapping[str, Any]:
+    return {} if order.after is None else {"after_value": order.after[0], "after_id": order.after[1]}
 
 
 def _rest(statement: Select[Any], order: CustomerOrder) -> Select[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -40,12 +40,29 @@ class PlannedAnew(Prepared):
     is_prepared = False
 
 
-def cost(db: Connection, statement: Prepared, values: Mapping[str, Any]) -> float:
-    """What the planner expects `statement` to take with `values`, in its own units; 0 where it does not know, as of distributed tables."""
+class Expected(NamedTuple):
+    """What the planner makes of a statement and its values."""
+
+    # In its own units; 0 where it does not know, as of distributed tables.
+    cost: float
+    # Whether the rows come from one index, in its order and from its beginning, and each is looked at by itself.
+    is_walk: bool
+
+
+def expected(db: Connection, statement: Prepared, values: Mapping[str, Any]) -> Expected:
+    """How the planner would find what `statement` asks for with `values`."""
     wire = wire_of(db)
     told = wire.rows(wire.execute(_Explained(statement), statement.bound(values)))
-    expected: float = told[0][0][0]["Plan"]["Total Cost"]
-    return expected
+    plan = told[0][0][0]["Plan"]
+    return Expected(plan["Total Cost"], _is_walk(plan))
+
+
+def _is_walk(plan: Mapping[str, Any]) -> bool:
+    if plan["Node Type"] != "Limit":
+        return False
+    below = plan["Plans"][0]
+    # What is looked up to show a row does not matter, what is looked up to find it does.
+    return below["Node Type"] == "Index Scan" and "Index Cond" not in below and "SubPlan" not in below.get("Filter", "")
 
 
 @dataclass(frozen=True, slots=True)

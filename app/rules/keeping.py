@@ -9,15 +9,17 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from enum import Enum
+from functools import cached_property, partial
+from math import inf
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select
+from sqlalchemy import ColumnElement, Connection, Select, false, func
 
 from app.db import planning
-from app.db.planning import PlannedAnew
+from app.db.planning import Expected, PlannedAnew
 from app.db.prepared import Prepared
 from app.rules import compiling
 from app.rules.catalogue import Checked
@@ -31,6 +33,8 @@ Build = Callable[[Any, ColumnElement[bool]], Select[Any]]
 _MOST = 200
 # Tables grow, and what was cheap is dear one day.
 _ASKED_FOR_SECONDS = 60.0
+# As many as make a statement worth preparing: what is asked for but once or twice is not worth a look at its plan either.
+_ASK_AFTER = 5
 # How the values begin that say where a page begins.
 _PLACE = "after_"
 
@@ -57,18 +61,58 @@ class Kept:
         return {name: now - ago for name, ago in self.moments.items()}
 
 
-@dataclass(slots=True)
 class _Forms:
-    """The statements that find the same by other ways: what is made for all rows is looked up for some, or made once."""
+    """The statements that find the same by other ways."""
 
-    some: Kept
-    # None: there is no such thing in the rule.
-    once: Kept | None = None
-    # What the planner expected of either, the last time.
-    costs: tuple[float, float] = (0, 0)
-    asked_until: float = float("-inf")
-    # The values that narrowed the list beside the rule: those who have a rare tag are found otherwise than those with a frequent one.
-    asked_with: Mapping[str, Any] = field(default_factory=dict)
+    def __init__(self, build: Callable[[ColumnElement[bool]], Select[Any]], some: _Compiled, once: _Compiled | None) -> None:
+        self._build = build
+        self._some = some
+        self._once = once
+        # How often it was sent without a word of the planner's.
+        self.runs = 0
+        # The way that was cheapest by the planner's last word, what it expected of it, and how long the word is good for.
+        self.way = _Way.SOME
+        self.cost = 0.0
+        self.asked_until = float("-inf")
+        # The values that narrowed the list beside the rule: those who have a rare tag are found otherwise than those with a frequent one.
+        self.asked_with: Mapping[str, Any] = {}
+
+    @property
+    def has_once(self) -> bool:
+        return self._once is not None
+
+    @cached_property
+    def some(self) -> Kept:
+        """Planned anew, since what a plan for any values expects of them is far from what most are: of times for a start, and of tags."""
+        return self._kept(PlannedAnew, self._some, self._some.rule)
+
+    @cached_property
+    def once(self) -> Kept:
+        """What is made for all rows is made once, where `some` looks it up for each."""
+        assert self._once is not None
+        return self._kept(PlannedAnew, self._once, self._once.rule)
+
+    @cached_property
+    def walk(self) -> Kept:
+        """Row by row in the order of the page, for any values: inside of a COALESCE no index is looked for, nor does what is expected of
+        the values count. A rule is never NULL, so nothing else changes."""
+        return self._kept(Prepared, self._some, func.coalesce(self._some.rule, false()))
+
+    def by(self, way: _Way) -> Kept:
+        if way is _Way.WALK:
+            return self.walk
+        return self.once if way is _Way.ONCE else self.some
+
+    def _kept(self, kind: type[Prepared], compiled: _Compiled, rule: ColumnElement[bool]) -> Kept:
+        return Kept(kind(self._build(rule)), {name: ago for ago, name in compiled.moments.items()})
+
+
+class _Way(Enum):
+    """Of finding a page, as `_Forms` has statements for each."""
+
+    SOME = "some"
+    ONCE = "once"
+    WALK = "walk"
 
 
 _lock = threading.Lock()
@@ -77,26 +121,34 @@ _kept: OrderedDict[Hashable, _Forms] = OrderedDict()
 
 
 def statement(db: Connection, page: Page, checked: Checked, *, now: datetime) -> Kept:
-    """The one to be sent for `page`: where there are two, the one that seems cheaper."""
+    """The one to be sent for `page`: of those that there are, the one that seems cheapest."""
     forms = _forms(page, page.shape, checked, now)
-    if forms.once is None:
-        return forms.some
-    first = _forms(page, page.first, checked, now)
+    first = forms if page.shape == page.first else _forms(page, page.first, checked, now)
     beside = {name: value for name, value in page.values.items() if not name.startswith(_PLACE)}
-    if first.once is not None and (time.monotonic() > first.asked_until or beside != first.asked_with):
-        first.asked_with = beside
-        first.costs = (_cost(db, page, first.some, now), _cost(db, page, first.once, now))
-        first.asked_until = time.monotonic() + _ASKED_FOR_SECONDS
-    some, once = first.costs
-    if some <= once:
+    if not first.has_once and (beside or first.runs < _ASK_AFTER):
+        first.runs += 1
         return forms.some
+    if time.monotonic() > first.asked_until or beside != first.asked_with:
+        first.asked_with = beside
+        first.way, first.cost = _cheapest(db, page, first, now, beside)
+        first.asked_until = time.monotonic() + _ASKED_FOR_SECONDS
     # From the last rows of a walk on there is nothing left that would take long.
-    is_last = page.shape != page.first and _cost(db, page, forms.some, now) <= once
-    return forms.some if is_last else forms.once
+    if first.way is _Way.ONCE and forms is not first and _expected(db, page, forms.some, now).cost <= first.cost:
+        return forms.some
+    return forms.by(first.way)
 
 
-def _cost(db: Connection, page: Page, one: Kept, now: datetime) -> float:
-    return planning.cost(db, one.statement, {**page.values, **one.moments_at(now)})
+def _cheapest(db: Connection, page: Page, first: _Forms, now: datetime, beside: Mapping[str, Any]) -> tuple[_Way, float]:
+    some = _expected(db, page, first.some, now)
+    once = _expected(db, page, first.once, now).cost if first.has_once else inf
+    if once < some.cost:
+        return _Way.ONCE, once
+    # What narrows beside the rule may be found by an index, which has to be decided for its values.
+    return _Way.WALK if some.is_walk and not beside else _Way.SOME, some.cost
+
+
+def _expected(db: Connection, page: Page, one: Kept, now: datetime) -> Expected:
+    return planning.expected(db, one.statement, {**page.values, **one.moments_at(now)})
 
 
 def _forms(page: Page, shape: Hashable, checked: Checked, now: datetime) -> _Forms:
@@ -117,8 +169,7 @@ def _forms(page: Page, shape: Hashable, checked: Checked, now: datetime) -> _For
 
 def _made(page: Page, shape: Hashable, checked: Checked, now: datetime) -> _Forms:
     some, once = _compiled(checked, now, Reach.SOME), _compiled(checked, now, Reach.ONCE)
-    kept = partial(_finished, page, shape)
-    return _Forms(kept(some)) if some.rule.compare(once.rule) else _Forms(kept(some), kept(once))
+    return _Forms(partial(page.build, shape), some, None if some.rule.compare(once.rule) else once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +181,3 @@ class _Compiled:
 def _compiled(checked: Checked, now: datetime, reach: Reach) -> _Compiled:
     moments: dict[timedelta, str] = {}
     return _Compiled(compiling.compile_part(checked, Evaluation(now, reach, moments)), moments)
-
-
-def _finished(page: Page, shape: Hashable, compiled: _Compiled) -> Kept:
-    return Kept(PlannedAnew(page.build(shape, compiled.rule)), {name: ago for ago, name in compiled.moments.items()})

@@ -10,7 +10,8 @@ from unittest import mock
 import pytest
 
 from app.db import planning
-from app.db.wire import Wire
+from app.db.planning import Expected
+from app.db.wire import Statement, Wire
 from app.rules import compiling, keeping
 from tests.builders import entry
 from tests.client import Api
@@ -80,26 +81,31 @@ class TestSameRule:
 
 def costs(monkeypatch: pytest.MonkeyPatch, *expected: float) -> mock.Mock:
     """Has the planner expect these, in the order in which it is asked."""
-    asked = mock.Mock(side_effect=expected)
-    monkeypatch.setattr(planning, "cost", asked)
+    asked = mock.Mock(side_effect=[Expected(cost, is_walk=False) for cost in expected])
+    monkeypatch.setattr(planning, "expected", asked)
     return asked
 
 
 def page(api: Api, monkeypatch: pytest.MonkeyPatch, *, cursor: str | None = None) -> tuple[bytes, Any]:
     """The statement of a page of one of those with two calls, and the answer."""
-    sent: list[bytes] = []
+    sent, answer = asked(api, monkeypatch, filter="contact_count('call', 30) >= 2", limit=1, **({"cursor": cursor} if cursor else {}))
+    return next(one.sql for one in sent if b"contact_history" in one.sql), answer
+
+
+def asked(api: Api, monkeypatch: pytest.MonkeyPatch, **query: Any) -> tuple[list[Statement], Any]:
+    """What is sent for a page of customers, the first ones first, and the answer."""
+    sent: list[Statement] = []
     execute = Wire.execute
 
-    def noting(self: Wire, statement: Any, values: Any) -> Any:
-        sent.append(statement.sql)
+    def noting(self: Wire, statement: Statement, values: Any) -> Any:
+        sent.append(statement)
         return execute(self, statement, values)
 
     with monkeypatch.context() as patched:
         patched.setattr(Wire, "execute", noting)
-        query = {"filter": "contact_count('call', 30) >= 2", "limit": 1, "sort": "created_at", **({"cursor": cursor} if cursor else {})}
-        response = api.get("/v1/customers", query_string=query)
+        response = api.get("/v1/customers", query_string={"sort": "created_at", **query})
     assert response.status_code == 200, response.get_data(as_text=True)
-    return next(sql for sql in sent if b"contact_history" in sql), response.get_json()
+    return sent, response.get_json()
 
 
 @pytest.fixture
@@ -163,6 +169,81 @@ class TestTwoForms:
         _, answer = page(api, monkeypatch)
 
         assert [one["given_name"] for one in answer["data"]] == ["A"]
+
+
+@pytest.fixture
+def two_countries(api: Api) -> None:
+    """Nearly all are in Sweden and two in Finland, which the planner knows."""
+    items = [{"op": "create", "data": {"country": "SE"}}] * 1_000
+    assert api.post("/v1/customers/batch", json={"items": items}).status_code == 207
+    for name in ("A", "B"):
+        create(api, given_name=name, country="FI")
+    with api.app.extensions["kehu"].database.engine.connect() as connection:
+        connection.exec_driver_sql("ANALYZE customers")
+
+
+def pages(api: Api, monkeypatch: pytest.MonkeyPatch, rule: str, times: int, **query: Any) -> tuple[Statement, list[str]]:
+    """How the last of so many pages was found, and who was."""
+    for _ in range(times):
+        sent, answer = asked(api, monkeypatch, filter=rule, **query)
+    return next(one for one in sent if b"EXPLAIN" not in one.sql and b" customers" in one.sql), [one["id"] for one in answer["data"]]
+
+
+@pytest.mark.usefixtures("two_countries")
+class TestWalk:
+    def test_a_rule_of_most_is_planned_once_for_all_when_it_is_asked_for_often(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        anew, before = pages(api, monkeypatch, "country = 'SE'", 5, limit=10)
+        walk, after = pages(api, monkeypatch, "country = 'SE'", 1, limit=10)
+
+        assert (anew.is_prepared, walk.is_prepared) == (False, True)
+        assert before == after
+        assert len(after) == 10
+
+    def test_a_rule_of_few_is_planned_for_its_values(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        sent, found = pages(api, monkeypatch, "country = 'FI'", 7, limit=10)
+
+        assert not sent.is_prepared
+        assert len(found) == 2
+
+    def test_what_narrows_beside_the_rule_is_planned_for_its_values(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        sent, _ = pages(api, monkeypatch, "country = 'SE'", 7, limit=10, status="active")
+
+        assert not sent.is_prepared
+
+    def test_the_pages_of_a_walk_are_those_of_the_list(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        rule = "country = 'SE' OR country <> 'FI'"
+        in_order = "SELECT id::text FROM customers WHERE country = 'SE' ORDER BY created_at, id"
+        with api.app.extensions["kehu"].database.engine.connect() as connection:
+            whole = list(connection.exec_driver_sql(in_order).scalars())
+        pages(api, monkeypatch, rule, 6, limit=100)
+
+        found: list[str] = []
+        cursor = None
+        while True:
+            sent, answer = asked(api, monkeypatch, filter=rule, limit=100, **({"cursor": cursor} if cursor else {}))
+            assert any(one.is_prepared and b"coalesce" in one.sql for one in sent)
+            found += [one["id"] for one in answer["data"]]
+            cursor = answer["next_cursor"]
+            if cursor is None:
+                break
+
+        assert found == whole
+        assert len(found) == 1_000
+
+    def test_the_planner_is_asked_again_after_a_while(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        pages(api, monkeypatch, "country = 'SE'", 6, limit=10)
+        monkeypatch.setattr(keeping, "_ASKED_FOR_SECONDS", 0)
+        keeping._kept.clear()
+        walk, _ = pages(api, monkeypatch, "country = 'SE'", 6, limit=10)
+        # Nobody is in Sweden any more, and the planner has heard of it.
+        with api.app.extensions["kehu"].database.engine.connect() as connection:
+            connection.exec_driver_sql("UPDATE customers SET country = 'FI' WHERE country = 'SE'")
+            connection.exec_driver_sql("ANALYZE customers")
+
+        anew, found = pages(api, monkeypatch, "country = 'SE'", 1, limit=10)
+
+        assert (walk.is_prepared, anew.is_prepared) == (True, False)
+        assert found == []
 
 
 class TestChangedMeaning:
