@@ -44,11 +44,12 @@ def search_text(parts: Iterable[str | None]) -> str:
 
 
 def search_grams(text: str) -> list[str]:
-    """Return, sorted and distinct, every two neighbours within a word of `search_text` and every single CJK character."""
-    grams = set() if text.isascii() else set(_CJK.findall(text))
+    """Return, each once, every two neighbours within a word of `search_text` and every single CJK character."""
+    grams: list[str] = [] if text.isascii() else _CJK.findall(text)
     for word in text.split():
-        grams.update(_bigrams(word))
-    return sorted(grams)
+        grams += _bigrams(word)
+    # In no order that means anything, but the same for the same text; to sort them took a third of the time.
+    return list(dict.fromkeys(grams))
 
 
 def parse_query(q: str) -> SearchQuery:

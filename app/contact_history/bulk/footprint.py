@@ -11,6 +11,9 @@ from app.core.syncing import ExternalKey
 
 # Any: values of an interaction's fields.
 
+# The ids of a customer and of one of its interactions, for which an external id stands.
+Holder = tuple[UUID, UUID]
+
 
 @dataclass(slots=True)
 class References:

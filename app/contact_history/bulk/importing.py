@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from app.contact_history.bulk import items, service
+from app.contact_history.bulk.footprint import Holder
 from app.contact_history.bulk.service import How, Item, Synced
 from app.contact_history.bulk.together import Together
 from app.core.bulk import Result, Sent
@@ -28,28 +29,35 @@ class Entries:
         self._source = query["source"]
         self._how = How(restore=query["deleted"] is not None, create_missing=query["create_missing"] == "true")
 
-    def find_synced(self, db: Connection, lines: Sequence[Line], keys: Sequence[ExternalKey | None]) -> Sequence[tuple[Done, bytes] | None]:
-        synced = service.find_synced(db, keys={key for key in keys if key is not None})
+    def find_synced(
+        self, db: Connection, lines: Sequence[Line], keys: Sequence[ExternalKey | None]
+    ) -> tuple[Sequence[tuple[Done, bytes] | None], Mapping[ExternalKey, Holder | None]]:
+        asked = {key for key in keys if key is not None}
+        holders = service.find_holders(db, keys=asked)
+        looked = {**dict.fromkeys(asked), **holders}
+        synced = service.find_synced(db, holders=holders)
         if not synced:
-            return [None] * len(keys)
+            return [None] * len(keys), looked
         # Whose it is may have changed without it: an external id that was detached and attached elsewhere.
         named = [items.customer_of_line(line.data or {}) for line in lines]
-        holders = service.find_customers(db, keys={one for one in named if isinstance(one, ExternalKey)})
+        customers = service.find_customers(db, keys={one for one in named if isinstance(one, ExternalKey)})
         return [
             (found.done, found.digest)
-            if key is not None and (found := synced.get(key)) is not None and _is_of(found, customer, holders)
+            if key is not None and (found := synced.get(key)) is not None and _is_of(found, customer, customers)
             else None
             for key, customer in zip(keys, named, strict=True)
-        ]
+        ], looked
 
     def item(self, line: Line, digest: bytes) -> Item | KehuError:
         return items.of_line(line.data or {}, source=self._source, digest=digest)
 
-    def decide(self, unit: UnitOfWork, caller: Caller, sent: Sequence[Sent[Item]]) -> tuple[Together, Sequence[Result]]:
-        return service.decide(unit, caller, items=sent, how=self._how)
+    def decide(
+        self, unit: UnitOfWork, caller: Caller, sent: Sequence[Sent[Item]], looked: Mapping[ExternalKey, Holder | None]
+    ) -> tuple[Together, Sequence[Result]]:
+        return service.decide(unit, caller, items=sent, how=self._how, looked=looked)
 
 
-def _is_of(found: Synced, named: ExternalKey | str | None, holders: Mapping[ExternalKey, UUID]) -> bool:
+def _is_of(found: Synced, named: ExternalKey | str | None, customers: Mapping[ExternalKey, UUID]) -> bool:
     if isinstance(named, ExternalKey):
-        return holders.get(named) == found.customer_id
+        return customers.get(named) == found.customer_id
     return named is None or named == str(found.customer_id)

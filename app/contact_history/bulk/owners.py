@@ -96,7 +96,7 @@ class Owners:
         """The customers of whom an interaction is, in a book that is still to be written, and in this unit as they will be."""
         if not self._made:
             return None, []
-        book = together.Together(self._unit, self._caller, together.References(keys=set(self._made.values())))
+        book = together.Together(self._unit, self._caller, together.References(keys=set(self._made.values())), {})
         made = []
         for customer_id, key in self._made.items():
             if book.find_id(key) is not None:

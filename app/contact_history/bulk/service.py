@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from app.contact_history import attribution, service, syncing
 from app.contact_history.bulk import queries
-from app.contact_history.bulk.footprint import References
+from app.contact_history.bulk.footprint import Holder, References
 from app.contact_history.bulk.together import Together
 from app.core import bulk
 from app.core.bulk import Result, Sent
@@ -57,9 +57,13 @@ class Synced:
     customer_id: UUID
 
 
-def find_synced(db: Connection, *, keys: Collection[ExternalKey]) -> dict[ExternalKey, Synced]:
+def find_holders(db: Connection, *, keys: Collection[ExternalKey]) -> Mapping[ExternalKey, Holder]:
+    """What each external id stands for, where it stands for an interaction."""
+    return queries.list_holders(db, keys)
+
+
+def find_synced(db: Connection, *, holders: Mapping[ExternalKey, Holder]) -> dict[ExternalKey, Synced]:
     """Those of which the same line would change nothing, if it still means the same customer."""
-    holders = queries.list_holders(db, keys)
     synced = queries.list_synced(db, {entry_id for _, entry_id in holders.values()})
     found = {}
     for key, (_, entry_id) in holders.items():
@@ -84,9 +88,11 @@ def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], how:
     return results
 
 
-def decide(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], how: How) -> tuple[Together, Sequence[Result]]:
-    """As `apply`, with everything left to be written by the book."""
-    book = Together(unit, caller, _references(items))
+def decide(
+    unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], how: How, looked: Mapping[ExternalKey, Holder | None] | None = None
+) -> tuple[Together, Sequence[Result]]:
+    """As `apply`, with everything left to be written by the book. `looked`: what external ids stood for a moment ago."""
+    book = Together(unit, caller, _references(items), looked or {})
     return book, bulk.decide_each(items, decide=lambda item: _decide(book, item, how), is_written=book.is_written)
 
 

@@ -17,7 +17,7 @@ from app.changes import log
 from app.changes.log import Change
 from app.contact_history import merging, metric_queries
 from app.contact_history.bulk import queries
-from app.contact_history.bulk.footprint import Footprint, References
+from app.contact_history.bulk.footprint import Footprint, Holder, References
 from app.contact_history.bulk.metering import Metering
 from app.contact_history.bulk.owners import Owners
 from app.contact_history.metering import net
@@ -29,7 +29,6 @@ from app.customers.bulk import together as customers
 from app.db.unit_of_work import UnitOfWork
 
 # Any: columns of rows.
-_Holder = tuple[UUID, UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,13 @@ class _Told:
 class Together:
     """A Book in memory. What was not foreseen in its references is asked for one by one; nothing is written before `write`."""
 
-    def __init__(self, unit: UnitOfWork, caller: Caller, references: References) -> None:
+    def __init__(self, unit: UnitOfWork, caller: Caller, references: References, looked: Mapping[ExternalKey, Holder | None]) -> None:
+        """`looked`: what external ids stood for a moment ago, which `write` finds out where it is not so any more."""
         self.unit = unit
         self._caller = caller
-        self._stored_keys: dict[ExternalKey, _Holder | None] = {}
-        self._keys: dict[ExternalKey, _Holder | None] = {}
+        self._looked = {} if unit.contended else looked
+        self._stored_keys: dict[ExternalKey, Holder | None] = {}
+        self._keys: dict[ExternalKey, Holder | None] = {}
         self._stored: dict[UUID, EntryRecord | None] = {}
         self._records: dict[UUID, EntryRecord | None] = {}
         self._owners = Owners(unit, caller)
@@ -124,9 +125,14 @@ class Together:
         )
 
     def prepare(self) -> None:
-        """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
+        """The part of writing that needs no turn: new rows, which are in nobody's way, and what `write` sends. Nothing may be decided
+        afterwards."""
         told = self._told()
-        self._prepared = replace(told, inserts=told.inserts and list(told.inserts), events=list(told.events))
+        # Those that are to be taken out first have their ids still.
+        if told.inserts is not None and not told.moved:
+            queries.insert_entries(self.unit.connection, told.inserts)
+            told = replace(told, inserts=None)
+        self._prepared = replace(told, events=list(told.events))
 
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote what was decided upon since it was read."""
@@ -193,9 +199,9 @@ class Together:
         wanted = [key for key in keys if key not in self._keys]
         if not wanted:
             return
-        found = queries.list_holders(self.unit.connection, wanted)
+        found = queries.list_holders(self.unit.connection, [key for key in wanted if key not in self._looked])
         for key in wanted:
-            self._stored_keys[key] = self._keys[key] = found.get(key)
+            self._stored_keys[key] = self._keys[key] = self._looked[key] if key in self._looked else found.get(key)
 
     def _ask_for_entries(self, ids: Iterable[UUID]) -> None:
         wanted = [entry_id for entry_id in ids if entry_id not in self._records]
@@ -205,7 +211,7 @@ class Together:
         for entry_id in wanted:
             self._stored[entry_id] = self._records[entry_id] = found.get(entry_id)
 
-    def _find_holder(self, key: ExternalKey) -> _Holder | None:
+    def _find_holder(self, key: ExternalKey) -> Holder | None:
         if key not in self._keys:
             self._ask_for_keys([key])
         return self._keys[key]
@@ -229,7 +235,7 @@ class Together:
         self._changes.append(change)
         self._owners.note_written(record.customer_id)
 
-    def _moved_keys(self) -> dict[ExternalKey, _Holder | None]:
+    def _moved_keys(self) -> dict[ExternalKey, Holder | None]:
         return {key: holder for key, holder in self._keys.items() if self._stored_keys[key] != holder}
 
     def _check_versions(self, changed: Collection[EntryRecord]) -> None:

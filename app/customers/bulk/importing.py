@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -28,16 +29,22 @@ class Customers:
         self._match = query["match"] or ()
         self._restore = query["deleted"] is not None
 
-    def find_synced(self, db: Connection, lines: Sequence[Line], keys: Sequence[ExternalKey | None]) -> Sequence[tuple[Done, bytes] | None]:
-        found = service.find_synced(db, keys={key for key in keys if key is not None})
+    def find_synced(
+        self, db: Connection, lines: Sequence[Line], keys: Sequence[ExternalKey | None]
+    ) -> tuple[Sequence[tuple[Done, bytes] | None], Mapping[ExternalKey, UUID | None]]:
+        asked = {key for key in keys if key is not None}
+        ids = service.find_ids(db, keys=asked)
+        found = service.find_synced(db, ids=ids)
         known = (None if key is None else found.get(key) for key in keys)
         return [
             None if one is None else (one.done, service.digest_under(one.edition, one.digest, line.data or {}))
             for one, line in zip(known, lines, strict=True)
-        ]
+        ], {**dict.fromkeys(asked), **ids}
 
     def item(self, line: Line, digest: bytes) -> Item | KehuError:
         return items.of_line(line.data or {}, source=self._source, match=self._match, digest=digest)
 
-    def decide(self, unit: UnitOfWork, caller: Caller, sent: Sequence[Sent[Item]]) -> tuple[Together, Sequence[Result]]:
-        return service.decide(unit, caller, items=sent, restore=self._restore)
+    def decide(
+        self, unit: UnitOfWork, caller: Caller, sent: Sequence[Sent[Item]], looked: Mapping[ExternalKey, UUID | None]
+    ) -> tuple[Together, Sequence[Result]]:
+        return service.decide(unit, caller, items=sent, restore=self._restore, looked=looked)

@@ -58,9 +58,13 @@ def look_up(db: Connection, *, wanted: Sequence[UUID | ExternalKey]) -> list[Cus
     return [record if record is not None and record.deleted_at is None else None for record in records]
 
 
-def find_synced(db: Connection, *, keys: Collection[ExternalKey]) -> dict[ExternalKey, Synced]:
-    """Those whose customer is as one line of an import has left it: the same line, meaning the same, would not change it."""
-    ids = queries.list_ids_by_key(db, keys)
+def find_ids(db: Connection, *, keys: Collection[ExternalKey]) -> Mapping[ExternalKey, UUID]:
+    """Whom each external id stands for, where it stands for somebody."""
+    return queries.list_ids_by_key(db, keys)
+
+
+def find_synced(db: Connection, *, ids: Mapping[ExternalKey, UUID]) -> dict[ExternalKey, Synced]:
+    """Of those, whose customer is as one line of an import has left it: the same line, meaning the same, would not change it."""
     synced = queries.list_synced(db, set(ids.values()))
     found = {}
     for key, customer_id in ids.items():
@@ -90,9 +94,11 @@ def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], rest
     return results
 
 
-def decide(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], restore: bool) -> tuple[Together, Sequence[Result]]:
-    """As `apply`, with everything left to be written by the book."""
-    book = Together(unit, caller, _references(items))
+def decide(
+    unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], restore: bool, looked: Mapping[ExternalKey, UUID | None] | None = None
+) -> tuple[Together, Sequence[Result]]:
+    """As `apply`, with everything left to be written by the book. `looked`: whom external ids stood for a moment ago."""
+    book = Together(unit, caller, _references(items), looked or {})
     return book, bulk.decide_each(items, decide=lambda item: _decide(book, item, restore), is_written=book.is_written)
 
 

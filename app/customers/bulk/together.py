@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -42,8 +41,6 @@ class Footprint(NamedTuple):
 
     ids: frozenset[int]
     keys: frozenset[tuple[str, str]]
-    # By which those who were changed could be found before, or can now.
-    identifiers: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +56,17 @@ class _Told:
 class Together:
     """A Book in memory. What was not foreseen in its references is asked for one by one; nothing is written before `write`."""
 
-    def __init__(self, unit: UnitOfWork, caller: Caller, references: References) -> None:
+    def __init__(self, unit: UnitOfWork, caller: Caller, references: References, looked: Mapping[ExternalKey, UUID | None]) -> None:
+        """`looked`: whom external ids stood for a moment ago, which `write` finds out where it is not so any more."""
         self.unit = unit
         self._caller = caller
         db = unit.connection
         # Before anything is read: what those did who had the turn before us is seen by every statement after it.
         single.lock_identifiers(db, references.identifiers)
-        self._stored_keys: dict[ExternalKey, UUID | None] = dict.fromkeys(references.keys)
-        self._stored_keys |= queries.list_ids_by_key(db, references.keys)
+        if unit.contended or references.identifiers:
+            looked = {}
+        self._stored_keys: dict[ExternalKey, UUID | None] = {key: looked.get(key) for key in references.keys}
+        self._stored_keys |= queries.list_ids_by_key(db, references.keys - looked.keys())
         matching = single.list_customers_matching(db, list(references.identifiers))
         wanted = references.ids | {holder for holder in self._stored_keys.values() if holder is not None}
         found = queries.list_customers_by_id(db, wanted | {record.id for _, record in matching}, locked=unit.contended)
@@ -133,28 +133,25 @@ class Together:
         self._digests[customer_id] = digest
 
     def has_met(self, other: Footprint) -> bool:
-        """Whether anything that this book has looked at is of `other`'s making."""
-        return not (
-            other.ids.isdisjoint(one.int for one in self._stored)
-            and other.keys.isdisjoint(self._stored_keys)
-            and other.identifiers.isdisjoint(self._known_by)
-        )
+        """Whether anything that this book has looked at is of `other`'s making. Of a book that looks for identifiers it is not asked."""
+        return not (other.ids.isdisjoint(one.int for one in self._stored) and other.keys.isdisjoint(self._stored_keys))
 
     def footprint(self) -> Footprint | None:
         """What the decisions made so far change; None: nothing."""
         if not self._changes:
             return None
-        before = (record for customer_id in self._written if (record := self._stored.get(customer_id)) is not None)
         return Footprint(
             frozenset(customer_id.int for customer_id in self._written),
             frozenset((key.source, key.external_id) for key, holder in self._keys.items() if self._stored_keys[key] != holder),
-            frozenset((one.by, one.value) for record in chain(before, self._written.values()) for one in identifiers_of(record)),
         )
 
     def prepare(self) -> None:
-        """Make what `write` sends: the part of writing that needs no turn. Nothing may be decided afterwards."""
+        """The part of writing that needs no turn: new rows, which are in nobody's way, and what `write` sends. Nothing may be decided
+        afterwards."""
         told = self._told()
-        self._prepared = replace(told, inserts=told.inserts and list(told.inserts), events=list(told.events))
+        if told.inserts is not None:
+            queries.insert_customers(self.unit.connection, told.inserts)
+        self._prepared = replace(told, inserts=None, events=list(told.events))
 
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote one of the rows or keys since they were read."""

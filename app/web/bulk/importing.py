@@ -35,6 +35,9 @@ T = TypeVar("T")
 
 _Known = tuple[Done, bytes]
 
+# What external ids stood for when they were looked up; None: for nothing. As much of it as its feature has a use for.
+Looked = Mapping[ExternalKey, Any]
+
 
 class Footprint(Protocol):
     """What a chunk has changed, so that another, decided before that was there, knows whether it has to be decided again.
@@ -58,7 +61,7 @@ class Book(Protocol[F]):
         """Whether anything that was looked at is of `other`'s making."""
 
     def prepare(self) -> None:
-        """Make what `write` sends: the part of writing that needs no turn."""
+        """The part of writing that needs no turn: what can be in nobody's way is written, and the rest is made."""
 
     def write(self) -> None: ...
 
@@ -69,14 +72,16 @@ class Book(Protocol[F]):
 class Feature(Protocol[ItemT, F]):
     """What lines are about."""
 
-    def find_synced(self, db: Connection, lines: Sequence[Line], keys: Sequence[ExternalKey | None]) -> Sequence[_Known | None]:
+    def find_synced(
+        self, db: Connection, lines: Sequence[Line], keys: Sequence[ExternalKey | None]
+    ) -> tuple[Sequence[_Known | None], Looked]:
         """For each line what it stands for and is as one line of an import has left it, and that line's digest: the same line would not
-        change it."""
+        change it. And what was looked up for that, which need not be looked up again."""
 
     def item(self, line: Line, digest: bytes) -> ItemT | KehuError:
         """What the line asks for, or what is wrong with it."""
 
-    def decide(self, unit: UnitOfWork, caller: Caller, sent: Sequence[Sent[ItemT]]) -> tuple[Book[F], Sequence[Result]]:
+    def decide(self, unit: UnitOfWork, caller: Caller, sent: Sequence[Sent[ItemT]], looked: Looked) -> tuple[Book[F], Sequence[Result]]:
         """What becomes of each, with everything left to be written by the book."""
 
 
@@ -138,7 +143,7 @@ class _Chunk:
     def _try(self, *, is_ahead: bool) -> tuple[Sequence[Result], Position | None, Any]:
         if not is_ahead:
             self._turn.wait()
-        known = self._find_synced()
+        known, looked = self._find_synced()
         sent = [self._sent(*each) for each in zip(self._lines, self._digests, known, strict=True)]
         unchanged = [one for one in sent if isinstance(one, Unchanged)]
 
@@ -153,9 +158,9 @@ class _Chunk:
         if len(unchanged) == len(sent):
             wait(None)
             return [one.done for one in unchanged], None, None
-        return self._write(sent, wait)
+        return self._write(sent, looked, wait)
 
-    def _find_synced(self) -> Sequence[_Known | None]:
+    def _find_synced(self) -> tuple[Sequence[_Known | None], Looked]:
         with self._here.database.lease(time.monotonic() + self._here.config.request_deadline) as connection:
             return self._feature.find_synced(connection, self._lines, self.keys)
 
@@ -165,12 +170,14 @@ class _Chunk:
 
         return Unchanged(known[0], item) if known is not None and known[1] == digest else item()
 
-    def _write(self, sent: Sequence[Sent[Any]], wait: Callable[[Book[Any] | None], None]) -> tuple[Sequence[Result], Position | None, Any]:
+    def _write(
+        self, sent: Sequence[Sent[Any]], looked: Looked, wait: Callable[[Book[Any] | None], None]
+    ) -> tuple[Sequence[Result], Position | None, Any]:
         def work(unit: UnitOfWork) -> tuple[Sequence[Result], Position | None, Any]:
             if unit.contended:
                 # A repeat locks what it reads: before its turn it could hold what the chunk before is waiting for, and wait for that one.
                 wait(None)
-            book, results = self._feature.decide(unit, self._caller, sent)
+            book, results = self._feature.decide(unit, self._caller, sent, looked)
             book.prepare()
             left = book.footprint()
             wait(book)
