@@ -1,6 +1,7 @@
 """Protects that ids are UUIDv7, never twice the same, and never step back within a process."""
 
 import os
+import pickle
 import threading
 import time
 from uuid import RFC_4122, UUID
@@ -74,6 +75,37 @@ def test_ids_increase_when_the_counter_overflows(monkeypatch: pytest.MonkeyPatch
 
     assert made == sorted(set(made))
     assert all(one.version == 7 and one.variant == RFC_4122 for one in made)
+
+
+def test_several_ids_increase_among_each_other_and_with_single_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids.time, "time_ns", lambda: 1_700_000_000_000_000_000)
+    generator = ids._Generator()
+
+    made = [generator.next(), *generator.several(5_000), generator.next(), *generator.several(1), generator.next()]
+
+    assert made == sorted(set(made))
+    assert len({one.int & 0xFFFF_FFFF for one in made}) > 4_900
+
+
+@pytest.mark.parametrize("left", [0, 1, 2, 9, 10, 11])
+def test_several_ids_increase_when_the_counter_overflows(monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    monkeypatch.setattr(ids.time, "time_ns", lambda: 1_700_000_000_000_000_000)
+    generator = ids._Generator()
+    first = generator.next()
+    generator._last = generator._last & ~(((1 << 30) - 1) << 32) | ((1 << 30) - 1 - left) << 32
+
+    made = [first, *generator.several(10), generator.next()]
+
+    assert made == sorted(set(made))
+    assert all(one.version == 7 and one.variant == RFC_4122 for one in made)
+
+
+def test_an_id_is_what_its_number_makes() -> None:
+    made = new_id()
+
+    same = UUID(int=made.int)
+    assert (made, hash(made), str(made), made.is_safe) == (same, hash(same), str(same), same.is_safe)
+    assert pickle.loads(pickle.dumps(made)) == same
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
