@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from uuid import SafeUUID, UUID
+from uuid import UUID, SafeUUID
 
 # RFC 9562 5.7, https://www.rfc-editor.org/rfc/rfc9562#section-5.7: 48 bits of milliseconds, version, 12 bits, variant, 62 bits.
 # Of the 74 free bits, by 6.2 method 1, the 30 below the variant count, starting anew at a random number with each millisecond;
