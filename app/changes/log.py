@@ -71,7 +71,7 @@ def rows_to_append(unit: UnitOfWork, caller: Caller, changes: Iterable[Written])
 
 def append_rows(unit: UnitOfWork, rows: Iterable[bytes]) -> None:
     """By COPY, which numbers the events, one at least, in the order given: an event is in no other's way."""
-    _APPEND.send(unit.connection, rows)
+    unit.copy(_APPEND, rows)
     last = _LAST.one_or_none(unit.connection, {"xid": unit.xid})
     assert last is not None
     unit.position = (last[0], unit.xid, last[1])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from itertools import islice
 from typing import Any
 
@@ -21,7 +22,7 @@ from app.db.engines import driver_connection
 
 # Rows that are written at once: as many as make the way from column to column cheap, and so few that the server has something to do
 # while the next are made.
-_ROWS = 100
+ROWS = 100
 
 _NULL = rb"\N"
 # An escape, or what only looks like one behind a backslash that stands for itself.
@@ -32,22 +33,44 @@ class Copying:
     """COPY into some columns of a table."""
 
     def __init__(self, table: Table, names: Sequence[str]) -> None:
-        self._statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN"
+        self.statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN"
         self._writers = [_writer(table.c[name].type) for name in names]
 
     def texts(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-        """What `send` takes; each text is made when it is asked for, and each row before."""
+        """What `UnitOfWork.copy` takes; each text is made when it is asked for, and each row before."""
         following = iter(rows)
-        while some := list(islice(following, _ROWS)):
+        while some := list(islice(following, ROWS)):
             columns = zip(*some, strict=True)
             written = [_column(writer, values) for writer, values in zip(self._writers, columns, strict=True)]
             yield b"\n".join(map(b"\t".join, zip(*written, strict=True))) + b"\n"
 
-    def send(self, db: Connection, texts: Iterable[bytes]) -> None:
-        """Insert rows in their order. Raises psycopg's errors, as they are."""
-        with driver_connection(db).cursor() as cursor, cursor.copy(self._statement) as copy:
-            for text in texts:
-                copy.write(text)
+
+class OpenCopy:
+    """A COPY under way, during which nothing else may be asked of its connection. Raises psycopg's errors, as they are."""
+
+    def __init__(self, copying: Copying, db: Connection) -> None:
+        self.copying = copying
+        with ExitStack() as entered:
+            cursor = entered.enter_context(driver_connection(db).cursor())
+            self._copy = entered.enter_context(cursor.copy(copying.statement))
+            self._entered = entered.pop_all()
+
+    def write(self, texts: Iterable[bytes]) -> None:
+        for text in texts:
+            self._copy.write(text)
+
+    def close(self) -> None:
+        """All rows are there. Raises what is wrong with one of them too."""
+        self._entered.close()
+
+    def give_up(self) -> None:
+        """None of them is, and the transaction has failed."""
+        with suppress(Exception):
+            self._entered.__exit__(_GivenUp, _GivenUp(), None)
+
+
+class _GivenUp(Exception):
+    """For the driver, which tells the server."""
 
 
 def _writer(kind: TypeEngine[Any]) -> Callable[[Sequence[Any]], Sequence[bytes]]:

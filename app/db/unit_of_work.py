@@ -9,7 +9,7 @@ again with a new xid.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -21,6 +21,7 @@ from sqlalchemy import Boolean, Connection, Uuid, literal_column
 
 from app.core.errors import Outrun, Unavailable
 from app.db import failures
+from app.db.copying import Copying, OpenCopy
 from app.db.engines import Database, driver_connection, wire_of
 
 T = TypeVar("T")
@@ -59,8 +60,7 @@ class UnitOfWork:
     """
 
     def __init__(self, connection: Connection, *, contended: bool = False) -> None:
-        # Outside of the transaction where there is none yet: for statements that neither write nor lock.
-        self.looking = connection
+        self._connection = connection
         # Whether this is a repeat, since somebody else wrote what we were about to write: take turns by locks now.
         self.contended = contended
         # `(epoch, xid, id)` of the last event appended, None where nothing was written.
@@ -68,15 +68,43 @@ class UnitOfWork:
         # What is to be begun once all of this is committed, and only then.
         self.afterwards: list[Callable[[], object]] = []
         self._begun: _Begun | None = None
+        self._copy: OpenCopy | None = None
         self._edition: UUID | None = None
         self._was_told = False
         self._must_commit = True
 
     @property
+    def looking(self) -> Connection:
+        """Outside of the transaction where there is none yet: for statements that neither write nor lock."""
+        self._close_copy()
+        return self._connection
+
+    @property
     def connection(self) -> Connection:
-        """Inside the transaction."""
+        """Inside the transaction. To be asked for anew after a `copy`."""
         self._begin()
         return self.looking
+
+    def copy(self, rows: Copying, texts: Iterable[bytes]) -> None:
+        """Insert rows by COPY, in their order, each text as soon as it is made.
+
+        It stays open for more of the same, and the database is at them while those are made, until the connection is asked for. What is
+        wrong with a row may be raised by then.
+        """
+        if self._copy is None or self._copy.copying is not rows:
+            self._copy = OpenCopy(rows, self.connection)
+        self._copy.write(texts)
+
+    def give_up(self) -> None:
+        """To be called before a ROLLBACK."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.give_up()
+
+    def _close_copy(self) -> None:
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.close()
 
     @property
     def xid(self) -> int:
@@ -101,7 +129,7 @@ class UnitOfWork:
 
     def _begin(self) -> _Begun:
         if self._begun is None:
-            ((xid, now, edition),) = wire_of(self.looking).answer(_BEGIN)
+            ((xid, now, edition),) = wire_of(self._connection).answer(_BEGIN)
             self._begun = _Begun(int(xid), now, edition)
         return self._begun
 
@@ -165,6 +193,7 @@ def _run_once(connection: Connection, work: Callable[[UnitOfWork], T], *, conten
         done = work(unit)
         unit.end()
     except BaseException:
+        unit.give_up()
         _roll_back(connection)
         raise
     return done, unit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from app.contact_history.models import ContactHistoryEntry
 from app.customers.models import Customer
 from app.db.base import table_of
 from app.db.columns import to_json, to_json_bytes
-from app.db.copying import Copying
+from app.db.copying import Copying, OpenCopy
 from app.db.engines import driver_connection
 from tests.builders import database
 from tests.db.test_shown import TEXT, value_of
@@ -49,6 +49,12 @@ PIECES = [
 ]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=5).map("".join) | TEXT
 OURS = [table_of(model) for model in (Customer, ContactHistoryEntry, Event)]
+
+
+def insert(connection: Connection, copying: Copying, texts: Iterable[bytes]) -> None:
+    opened = OpenCopy(copying, connection)
+    opened.write(texts)
+    opened.close()
 
 
 def strategy(column: Any) -> st.SearchStrategy[Any]:
@@ -86,7 +92,7 @@ def arrived(app: Flask, table: Table, rows: Sequence[Mapping[str, Any]]) -> tupl
     """The rows of a table of that shape, in their order, as text, and what PostgreSQL makes of the same rows sent as JSON."""
     copying = Copying(table, [column.name for column in table.c])
     with instead_of(app, table.name, f"LIKE {table.name}") as connection:
-        copying.send(connection, copying.texts([row[column.name] for column in table.c] for row in rows))
+        insert(connection, copying, copying.texts([row[column.name] for column in table.c] for row in rows))
         found = connection.scalars(text(f"SELECT CAST(t AS text) FROM {table.name} t ORDER BY ctid")).all()
         asked = f"SELECT CAST(t AS text) FROM json_populate_recordset(NULL::{table.name}, CAST(:rows AS json)) t"
         expected = connection.scalars(text(asked), {"rows": to_json(rows)}).all()
@@ -111,7 +117,7 @@ class TestCopying:
         sent = [("a", value), (value, None), (None, "b")]
 
         with instead_of(session_app, "contact_history", "source text, external_id text") as connection:
-            copying.send(connection, copying.texts(sent))
+            insert(connection, copying, copying.texts(sent))
             found = [tuple(row) for row in connection.execute(text("SELECT source, external_id FROM contact_history"))]
 
         assert found == sent
@@ -121,7 +127,7 @@ class TestCopying:
         copying = Copying(table_of(Customer), ["attributes"])
 
         with instead_of(session_app, "customers", "attributes jsonb") as connection:
-            copying.send(connection, copying.texts([None if document is None else to_json_bytes(document)] for document in documents))
+            insert(connection, copying, copying.texts([None if document is None else to_json_bytes(document)] for document in documents))
             found = connection.scalars(text("SELECT attributes FROM customers ORDER BY ctid")).all()
 
         assert found == documents
@@ -131,7 +137,7 @@ class TestCopying:
         sent = [(number, f"line {number}\nand its second" if number % 3 else None) for number in range(1005)]
 
         with instead_of(session_app, "contact_history", "n int GENERATED ALWAYS AS IDENTITY, version int, body text") as connection:
-            copying.send(connection, copying.texts(sent))
+            insert(connection, copying, copying.texts(sent))
             found = [tuple(row) for row in connection.execute(text("SELECT version, body FROM contact_history ORDER BY n"))]
 
         assert found == sent
@@ -141,8 +147,10 @@ class TestCopying:
         half = "\ud800"
 
         with instead_of(session_app, "contact_history", "body text") as connection:
+            opened = OpenCopy(copying, connection)
             with pytest.raises(TypeError):
-                copying.send(connection, copying.texts([*[("a",)] * 150, (half,)]))
+                opened.write(copying.texts([*[("a",)] * 150, (half,)]))
+            opened.give_up()
             status = driver_connection(connection).info.transaction_status
 
         assert status == TransactionStatus.INERROR

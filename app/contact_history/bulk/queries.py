@@ -20,6 +20,7 @@ from app.customers.models import Customer
 from app.db.base import table_of
 from app.db.columns import Ids, to_json
 from app.db.copying import Copying
+from app.db.unit_of_work import UnitOfWork
 
 # Any: column values.
 
@@ -142,9 +143,9 @@ def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
     return to_json(rows)
 
 
-def insert_entries(db: Connection, rows: Iterable[bytes]) -> None:
+def insert_entries(unit: UnitOfWork, rows: Iterable[bytes]) -> None:
     """By COPY: nothing can be in the way of rows with new ids, or of those that were taken out."""
-    _INSERT.send(db, rows)
+    unit.copy(_INSERT, rows)
 
 
 def update_entries(db: Connection, rows: str) -> None:

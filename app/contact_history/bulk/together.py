@@ -130,7 +130,7 @@ class Together:
         told = self._told()
         # Those that are to be taken out first have their ids still.
         if told.inserts is not None and not told.moved:
-            queries.insert_entries(self.unit.connection, told.inserts)
+            queries.insert_entries(self.unit, told.inserts)
             told = replace(told, inserts=None)
         self._prepared = replace(told, events=list(told.events))
 
@@ -148,7 +148,7 @@ class Together:
         self._exchange_keys()
         queries.take_out_entries(self.unit.connection, told.moved)
         if told.inserts is not None:
-            queries.insert_entries(self.unit.connection, told.inserts)
+            queries.insert_entries(self.unit, told.inserts)
         if told.updates is not None:
             queries.update_entries(self.unit.connection, told.updates)
         log.append_rows(self.unit, chain(told.events, log.rows_to_append(self.unit, self._caller, told.metering.write())))

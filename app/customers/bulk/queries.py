@@ -6,7 +6,7 @@ table here (59 to 60 us a row without indexes, of which 6 in Python against 28),
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from app.customers.record import STORED, CustomerRecord
 from app.db.base import table_of
 from app.db.columns import Ids, to_json
 from app.db.copying import Copying
+from app.db.unit_of_work import UnitOfWork
 
 # Any: column values.
 
@@ -115,19 +116,14 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
     return taken
 
 
-def rows_to_insert(rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-    """What `insert_customers` takes, made as it is asked for; of rows in the order of STORED."""
-    return _INSERT.texts(map(_INSERTED, rows))
-
-
 def rows_to_update(rows: Iterable[Sequence[Any]]) -> str:
     """What `update_customers` takes; of such rows too."""
     return to_json([dict(zip(STORED, row, strict=True)) for row in rows])
 
 
-def insert_customers(db: Connection, rows: Iterable[bytes]) -> None:
-    """By COPY: nothing can be in the way of rows with new ids."""
-    _INSERT.send(db, rows)
+def insert_customers(unit: UnitOfWork, rows: Iterable[Sequence[Any]]) -> None:
+    """By COPY, since nothing can be in the way of rows with new ids; of rows in the order of STORED."""
+    unit.copy(_INSERT, _INSERT.texts(map(_INSERTED, rows)))
 
 
 def update_customers(db: Connection, rows: str) -> None:

@@ -1,4 +1,5 @@
-"""The book of many writes: everything they refer to is read beforehand, and what they decide is written at the end, set by set."""
+"""The book of many writes: everything they refer to is read beforehand, and what they decide is written set by set: new rows, which are in
+nobody's way, while the next are decided, and all else at the end."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from app.customers.book import Identifier
 from app.customers.bulk import queries
 from app.customers.matching import identifiers_of
 from app.customers.record import CustomerRecord
+from app.db import copying
 from app.db.unit_of_work import UnitOfWork
 
 
@@ -48,13 +50,13 @@ class _Told:
     """Rows as they are sent, those that are there by id, and events."""
 
     changed: list[UUID]
-    inserts: Iterable[bytes] | None
     updates: str | None
     events: Iterable[bytes]
 
 
 class Together:
-    """A Book in memory. What was not foreseen in its references is asked for one by one; nothing is written before `write`."""
+    """A Book in memory. What was not foreseen in its references is asked for one by one. Before `write` nothing is written that
+    anybody could meet."""
 
     def __init__(self, unit: UnitOfWork, caller: Caller, references: References, looked: Mapping[ExternalKey, UUID | None]) -> None:
         """`looked`: whom external ids stood for a moment ago, which `write` finds out where it is not so any more."""
@@ -79,6 +81,8 @@ class Together:
             self._known_by[identifier].add(record.id)
         self._changes: list[Change] = []
         self._written: dict[UUID, CustomerRecord] = {}
+        # Those who are to be inserted still.
+        self._new: list[UUID] = []
         # Of a customer that one line of an import alone has made what it is.
         self._digests: dict[UUID, bytes] = {}
         self._prepared: _Told | None = None
@@ -117,7 +121,11 @@ class Together:
 
     def insert(self, record: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
         self._hold_keys(record, {})
+        # Of the last one all is said by now.
+        if len(self._new) >= copying.ROWS:
+            self._insert()
         self._put(record, change)
+        self._new.append(record.id)
 
     def update(self, before: CustomerRecord, after: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
         if before.external_ids != after.external_ids:
@@ -148,36 +156,38 @@ class Together:
     def prepare(self) -> None:
         """The part of writing that needs no turn: new rows, which are in nobody's way, and what `write` sends. Nothing may be decided
         afterwards."""
+        self._insert()
         told = self._told()
-        if told.inserts is not None:
-            queries.insert_customers(self.unit.connection, told.inserts)
-        self._prepared = replace(told, inserts=None, events=list(told.events))
+        self._prepared = replace(told, events=list(told.events))
 
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote one of the rows or keys since they were read."""
         if not self._changes:
             return
         # What was not prepared is made while the database is already writing what was made before.
+        self._insert()
         told = self._prepared or self._told()
-        db = self.unit.connection
         self._check_versions(told.changed)
         # Rows before keys, as everywhere.
         self._exchange_keys()
-        if told.inserts is not None:
-            queries.insert_customers(db, told.inserts)
         if told.updates is not None:
-            queries.update_customers(db, told.updates)
+            queries.update_customers(self.unit.connection, told.updates)
         log.append_rows(self.unit, told.events)
 
     def _told(self) -> _Told:
-        changed = sorted(customer_id for customer_id in self._written if self._stored.get(customer_id) is not None)
-        new = [record for customer_id, record in self._written.items() if self._stored.get(customer_id) is None]
+        changed = sorted(customer_id for customer_id, record in self._written.items() if self._stored[customer_id] is not record)
         return _Told(
             changed=changed,
-            inserts=queries.rows_to_insert(map(self._row, new)) if new else None,
             updates=queries.rows_to_update(self._row(self._written[customer_id]) for customer_id in changed) if changed else None,
             events=log.rows_to_append(self.unit, self._caller, map(log.written, self._changes)),
         )
+
+    def _insert(self) -> None:
+        """Write the new ones as they are by now; what becomes of one of them afterwards is a change like any other."""
+        if self._new:
+            queries.insert_customers(self.unit, (self._row(self._written[customer_id]) for customer_id in self._new))
+            self._stored |= {customer_id: self._written[customer_id] for customer_id in self._new}
+            self._new = []
 
     def _ask_for(self, identifiers: Sequence[Identifier]) -> None:
         """Of what was not foreseen, as a phone that only its customer's country tells how to read."""

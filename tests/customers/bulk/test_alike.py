@@ -12,6 +12,7 @@ from flask import Flask
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from app.db import copying
 from tests.builders import execute, insert_customers, rows
 from tests.client import Api
 from tests.conftest import DATA_TABLES
@@ -24,6 +25,13 @@ ALIKE = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+
+@pytest.fixture(autouse=True, params=[1, 100], ids=["sent at once", "sent at the end"])
+def _sent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is new goes to the database while the next is decided, which must not show."""
+    monkeypatch.setattr(copying, "ROWS", request.param)
+
 
 # There before the first write, so that its items can name them by id.
 SEEDS = [f"01890000-0000-7000-8000-00000000000{number}" for number in range(3)]

@@ -48,6 +48,27 @@ class TestBatch:
         assert [api.get(f"/v1/customers/{customer_id}").json["given_name"] for customer_id in new] == ["Li", "Wei", None]
         assert api.get(f"/v1/customers/{known['id']}").status_code == 410
 
+    def test_what_is_new_may_be_changed_long_after(self, api: Api) -> None:
+        """By then it is sent to the database already."""
+        others = [upsert(f"other-{number}") for number in range(300)]
+        changes = [
+            upsert("1", owner="anna"),
+            {"op": "delete", "source": "shop", "external_id": "2"},
+            upsert("3", external_ids={"erp": "3"}),
+        ]
+
+        results = batch(api, upsert("1"), upsert("2"), upsert("3"), upsert("4"), *others, *changes, upsert("1", owner="anna"))
+
+        assert statuses(results) == [201] * 304 + [200, 204, 200, 200]
+        found = rows(api.app, "SELECT owner, version, deleted_at IS NULL AS lives, external_ids FROM customers ORDER BY created_at, id")
+        assert [tuple(row) for row in found[:4]] == [
+            ("anna", 2, True, {"shop": "1"}),
+            (None, 2, False, {"shop": "2"}),
+            (None, 2, True, {"shop": "3", "erp": "3"}),
+            (None, 1, True, {"shop": "4"}),
+        ]
+        assert events(api.app) == ["customer.created"] * 304 + ["customer.updated", "customer.deleted", "customer.updated"]
+
     def test_the_position_is_behind_all_of_it(self, api: Api) -> None:
         body = {"items": [upsert("1"), upsert("2"), upsert("1", owner="anna")]}
 
