@@ -28,7 +28,8 @@ from bench.run import Run
 # A rate of 1 / 1.1: at most 1.1 times as long.
 _AIM = 0.91
 _ROUND_SECONDS = 1.0
-# The service looks closer at what is asked for often, as the driver does, which prepares it.
+# The service looks closer at what is asked for often, as the driver does, which prepares it after five times; and the server, which makes
+# one plan of it after five more.
 _OFTEN = 6
 _WARM = 12
 

@@ -36,6 +36,8 @@ def configure() -> None:
     root.setLevel(logging.INFO)
     # alembic tells of every migration at INFO, which is worth a line; its context lines are not.
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+    # What it tells of a statement that is broken off has the row in it.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     # What no line says need not be found out for each, which takes half of a line's time: the place in the code, and the
     # thread. https://docs.python.org/3/howto/logging.html#optimization
     logging._srcfile = None

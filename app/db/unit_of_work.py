@@ -75,36 +75,38 @@ class UnitOfWork:
 
     @property
     def looking(self) -> Connection:
-        """Outside of the transaction where there is none yet: for statements that neither write nor lock."""
-        self._close_copy()
+        """Outside of the transaction where there is none yet: for statements that neither write nor lock. Ends a `copy`, see there."""
+        self.end_copy()
         return self._connection
 
     @property
     def connection(self) -> Connection:
-        """Inside the transaction. To be asked for anew after a `copy`."""
+        """Inside the transaction. Ends a `copy`, see there."""
         self._begin()
         return self.looking
 
-    def copy(self, rows: Copying, texts: Iterable[bytes]) -> None:
-        """Insert rows by COPY, in their order, each text as soon as it is made.
+    def copy(self, copying: Copying, texts: Iterable[bytes]) -> None:
+        """Insert rows by COPY, in their order, each text as soon as it is made; what makes them must not ask for the connection.
 
-        It stays open for more of the same, and the database is at them while those are made, until the connection is asked for. What is
-        wrong with a row may be raised by then.
+        It stays open for more of the same, and the database is at them while those are made, until the connection is asked for: only then
+        what is wrong with a row may be raised. Whoever has kept the connection from before waits for ever, since the driver locks it.
         """
-        if self._copy is None or self._copy.copying is not rows:
-            self._copy = OpenCopy(rows, self.connection)
+        if self._copy is None or self._copy.copying is not copying:
+            self._copy = OpenCopy(copying, self.connection)
         self._copy.write(texts)
+
+    def end_copy(self) -> None:
+        """To be called before a pause: who hangs in the middle of a COPY is not given up by the server, as who hangs between two statements
+        is."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.close()
 
     def give_up(self) -> None:
         """To be called before a ROLLBACK."""
         copy, self._copy = self._copy, None
         if copy is not None:
             copy.give_up()
-
-    def _close_copy(self) -> None:
-        copy, self._copy = self._copy, None
-        if copy is not None:
-            copy.close()
 
     @property
     def xid(self) -> int:

@@ -21,8 +21,8 @@ from psycopg.pq.abc import PGconn, PGresult
 
 # Prepared on one connection at the same time, and counted until they are; callers make statements by the fields and rules they choose.
 _PREPARED_MAX = 300
-# As psycopg's own threshold: what is asked for but once or twice is not worth a round trip of its own.
-_PREPARE_AFTER = 5
+# As psycopg's own threshold: what is asked for but once or twice is not worth a round trip of its own, nor a look at its plan.
+PREPARE_AFTER = 5
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _SQLSTATE = DiagnosticField.SQLSTATE
 
@@ -103,7 +103,7 @@ class Wire:
         if not statement.is_prepared:
             return None
         runs = self._runs.pop(statement, 0)
-        if runs >= _PREPARE_AFTER:
+        if runs >= PREPARE_AFTER:
             return self._prepare(statement)
         self._runs[statement] = runs + 1
         if len(self._runs) > _PREPARED_MAX:

@@ -21,6 +21,7 @@ from sqlalchemy import ColumnElement, Connection, Select, false, func
 from app.db import planning
 from app.db.planning import Expected, PlannedAnew
 from app.db.prepared import Prepared
+from app.db.wire import PREPARE_AFTER
 from app.rules import compiling
 from app.rules.catalogue import Checked
 from app.rules.evaluation import Evaluation, Reach
@@ -33,8 +34,6 @@ Build = Callable[[Any, ColumnElement[bool]], Select[Any]]
 _MOST = 200
 # Tables grow, and what was cheap is dear one day.
 _ASKED_FOR_SECONDS = 60.0
-# As many as make a statement worth preparing: what is asked for but once or twice is not worth a look at its plan either.
-_ASK_AFTER = 5
 # How the values begin that say where a page begins.
 _PLACE = "after_"
 
@@ -45,7 +44,7 @@ class Page:
 
     build: Build
     shape: Hashable
-    # The shape of the first page, for which it is decided how all of a walk are found: the last ones are cheap by any way.
+    # The shape of the first page, for which it is decided how all pages are found: the last ones are cheap by any way.
     first: Hashable
     values: Mapping[str, Any]
 
@@ -83,7 +82,7 @@ class _Forms:
 
     @cached_property
     def some(self) -> Kept:
-        """Planned anew, since what a plan for any values expects of them is far from what most are: of times for a start, and of tags."""
+        """Planned for the values each time: a plan for any expects one in two hundred of a tag, and of a span of time."""
         return self._kept(PlannedAnew, self._some, self._some.rule)
 
     @cached_property
@@ -95,7 +94,7 @@ class _Forms:
     @cached_property
     def walk(self) -> Kept:
         """Row by row in the order of the page, for any values: inside of a COALESCE no index is looked for, nor does what is expected of
-        the values count. A rule is never NULL, so nothing else changes."""
+        the values count. It finds the same, since NULL selects as little as false."""
         return self._kept(Prepared, self._some, func.coalesce(self._some.rule, false()))
 
     def by(self, way: _Way) -> Kept:
@@ -125,14 +124,14 @@ def statement(db: Connection, page: Page, checked: Checked, *, now: datetime) ->
     forms = _forms(page, page.shape, checked, now)
     first = forms if page.shape == page.first else _forms(page, page.first, checked, now)
     beside = {name: value for name, value in page.values.items() if not name.startswith(_PLACE)}
-    if not first.has_once and (beside or first.runs < _ASK_AFTER):
+    if not first.has_once and (beside or first.runs < PREPARE_AFTER):
         first.runs += 1
         return forms.some
     if time.monotonic() > first.asked_until or beside != first.asked_with:
         first.asked_with = beside
         first.way, first.cost = _cheapest(db, page, first, now, beside)
         first.asked_until = time.monotonic() + _ASKED_FOR_SECONDS
-    # From the last rows of a walk on there is nothing left that would take long.
+    # Of the last pages of a list the rows that are left may be few.
     if first.way is _Way.ONCE and forms is not first and _expected(db, page, forms.some, now).cost <= first.cost:
         return forms.some
     return forms.by(first.way)

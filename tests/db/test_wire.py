@@ -159,7 +159,7 @@ class TestPreparing:
 
     def test_the_oldest_are_forgotten_by_the_server_too(self, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(wire, "_PREPARED_MAX", 3)
-        monkeypatch.setattr(wire, "_PREPARE_AFTER", 0)
+        monkeypatch.setattr(wire, "PREPARE_AFTER", 0)
         own = wire_of(db)
         statements = [Prepared(text(f"SELECT 'forgotten {number}'")) for number in range(6)]
 

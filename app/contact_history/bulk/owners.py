@@ -93,7 +93,7 @@ class Owners:
             self._made[customer_id] = self._planned[customer_id]
 
     def make(self) -> tuple[together.Together | None, list[Metered]]:
-        """The customers of whom an interaction is, in a book that is still to be written, and in this unit as they will be."""
+        """The customers of whom an interaction is, in a book that is still to be written, and as they will be."""
         if not self._made:
             return None, []
         book = together.Together(self._unit, self._caller, together.References(keys=set(self._made.values())), {})
@@ -103,7 +103,6 @@ class Owners:
                 # Made by somebody else since we looked.
                 raise Outrun
             made.append(metered(writing.create_known_by(book, key, customer_id=customer_id)))
-        book.prepare()
         return book, made
 
     def as_read(self) -> Iterable[Metered]:

@@ -5,7 +5,7 @@ Rows travel as in `app.customers.bulk.queries`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -133,19 +133,14 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, tuple[UUID, UUID]]) ->
     return taken
 
 
-def rows_to_insert(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """What `insert_entries` takes, made as it is asked for."""
-    return _INSERT.texts(map(_INSERTED, rows))
-
-
 def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
     """What `update_entries` takes."""
     return to_json(rows)
 
 
-def insert_entries(unit: UnitOfWork, rows: Iterable[bytes]) -> None:
+def insert_entries(unit: UnitOfWork, rows: Iterable[Mapping[str, Any]]) -> None:
     """By COPY: nothing can be in the way of rows with new ids, or of those that were taken out."""
-    unit.copy(_INSERT, rows)
+    unit.copy(_INSERT, _INSERT.texts(map(_INSERTED, rows)))
 
 
 def update_entries(db: Connection, rows: str) -> None:

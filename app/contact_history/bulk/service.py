@@ -83,16 +83,16 @@ def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], how:
 
     An item that is a KehuError already stays one.
     """
-    book, results = decide(unit, caller, items=items, how=how)
+    book, results = decide(unit, caller, items=items, how=how, looked={})
     book.write()
     return results
 
 
 def decide(
-    unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], how: How, looked: Mapping[ExternalKey, Holder | None] | None = None
+    unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], how: How, looked: Mapping[ExternalKey, Holder | None]
 ) -> tuple[Together, Sequence[Result]]:
     """As `apply`, with everything left to be written by the book. `looked`: what external ids stood for a moment ago."""
-    book = Together(unit, caller, _references(items), looked or {})
+    book = Together(unit, caller, _references(items), looked)
     return book, bulk.decide_each(items, decide=lambda item: _decide(book, item, how), is_written=book.is_written)
 
 

@@ -1,4 +1,4 @@
-"""The book of many writes: everything they refer to is read beforehand, and what they decide is written at the end, set by set.
+"""The book of many writes: everything they refer to is read beforehand, and what they decide is written set by set when all is decided.
 
 Customers are locked when all is decided: whoever wrote an interaction of one of them in between changes no decision, and need not be
 waited for before. Only what follows for that customer's metrics is worked out again.
@@ -33,11 +33,11 @@ from app.db.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """Rows as they are sent, those that are there as they were read, events, metrics, and customers to be made."""
+    """What `write` sends: rows as they are and as they were read, of those that move both; events, metrics, and customers to be made."""
 
     changed: list[EntryRecord]
-    moved: list[EntryRecord]
-    inserts: Iterable[bytes] | None
+    taken_out: list[EntryRecord]
+    put_in: list[dict[str, Any]]
     updates: str | None
     events: Iterable[bytes]
     metering: Metering
@@ -45,10 +45,11 @@ class _Told:
 
 
 class Together:
-    """A Book in memory. What was not foreseen in its references is asked for one by one; nothing is written before `write`."""
+    """A Book in memory. What was not foreseen in its references is asked for one by one. Before `write` nothing is written that anybody
+    could meet."""
 
     def __init__(self, unit: UnitOfWork, caller: Caller, references: References, looked: Mapping[ExternalKey, Holder | None]) -> None:
-        """`looked`: what external ids stood for a moment ago, which `write` finds out where it is not so any more."""
+        """`looked`: what external ids stood for a moment ago; None: for nothing. Raises Outrun where that is seen to be so no more."""
         self.unit = unit
         self._caller = caller
         self._looked = {} if unit.contended else looked
@@ -59,6 +60,8 @@ class Together:
         self._owners = Owners(unit, caller)
         self._changes: list[Change] = []
         self._written: dict[UUID, EntryRecord] = {}
+        # Those that are to be inserted still.
+        self._new: list[UUID] = []
         # Of an interaction that one line of an import alone has made what it is.
         self._digests: dict[UUID, bytes] = {}
         self._prepared: _Told | None = None
@@ -93,6 +96,7 @@ class Together:
     def insert(self, record: EntryRecord, change: Change, *, own: ExternalKey | None) -> None:
         self._hold_key(record, None)
         self._put(record, change)
+        self._new.append(record.id)
 
     def update(self, before: EntryRecord, after: EntryRecord, change: Change) -> None:
         self._hold_key(after, before.key)
@@ -128,11 +132,11 @@ class Together:
         """The part of writing that needs no turn: new rows, which are in nobody's way, and what `write` sends. Nothing may be decided
         afterwards."""
         told = self._told()
-        # Those that are to be taken out first have their ids still.
-        if told.inserts is not None and not told.moved:
-            queries.insert_entries(self.unit, told.inserts)
-            told = replace(told, inserts=None)
+        # Who makes customers often finds that the chunk before has made one of them, and then all was written in vain.
+        if told.customers is None:
+            self._insert()
         self._prepared = replace(told, events=list(told.events))
+        self.unit.end_copy()
 
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote what was decided upon since it was read."""
@@ -146,9 +150,10 @@ class Together:
             told.customers.write()
         self._check_versions(told.changed)
         self._exchange_keys()
-        queries.take_out_entries(self.unit.connection, told.moved)
-        if told.inserts is not None:
-            queries.insert_entries(self.unit, told.inserts)
+        queries.take_out_entries(self.unit.connection, told.taken_out)
+        self._insert()
+        if told.put_in:
+            queries.insert_entries(self.unit, told.put_in)
         if told.updates is not None:
             queries.update_entries(self.unit.connection, told.updates)
         log.append_rows(self.unit, chain(told.events, log.rows_to_append(self.unit, self._caller, told.metering.write())))
@@ -156,20 +161,26 @@ class Together:
     def _told(self) -> _Told:
         written = [(self._stored.get(entry_id), after) for entry_id, after in self._written.items()]
         changed = [(before, after) for before, after in written if before is not None]
-        new = [after for before, after in written if before is None or before.customer_id != after.customer_id]
+        moved = [(before, after) for before, after in changed if before.customer_id != after.customer_id]
         updates = [self._row(after) for before, after in changed if before.customer_id == after.customer_id]
         book, made = self._owners.make()
         metering = Metering(self.unit, net(written))
         metering.decide(chain(self._owners.as_read(), made))
         return _Told(
             changed=[before for before, _ in changed],
-            moved=[before for before, after in changed if before.customer_id != after.customer_id],
-            inserts=queries.rows_to_insert(map(self._row, new)) if new else None,
+            taken_out=[before for before, _ in moved],
+            put_in=[self._row(after) for _, after in moved],
             updates=queries.rows_to_update(updates) if updates else None,
             events=log.rows_to_append(self.unit, self._caller, map(log.written, self._changes)),
             metering=metering,
             customers=book,
         )
+
+    def _insert(self) -> None:
+        """Write those that are new, unless that is done."""
+        if self._new:
+            queries.insert_entries(self.unit, (self._row(self._written[entry_id]) for entry_id in self._new))
+            self._new = []
 
     def _read(self, references: References) -> None:
         self._ask_for_keys(references.keys)
@@ -183,6 +194,7 @@ class Together:
         self._ask_for_entries(entry_ids)
         there = [entry for entry in self._records.values() if entry is not None]
         self._ask_for_keys({entry.key for entry in there if entry.key is not None} | self._new_keys(references))
+        self._check_keys(there)
         self._owners.ask(named.union(entry.customer_id for entry in there))
 
     def _new_keys(self, references: References) -> set[ExternalKey]:
@@ -208,8 +220,17 @@ class Together:
         if not wanted:
             return
         found = queries.list_entries_by_id(self.unit.connection, wanted, locked=self.unit.contended)
+        self._check_keys(found.values())
         for entry_id in wanted:
             self._stored[entry_id] = self._records[entry_id] = found.get(entry_id)
+
+    def _check_keys(self, found: Iterable[EntryRecord]) -> None:
+        """Raises Outrun where one of them has an external id that was seen to stand for something else just before, or for it below another
+        customer: that was changed between the two statements."""
+        for entry in found:
+            holder = (entry.customer_id, entry.id)
+            if entry.key is not None and self._stored_keys.get(entry.key, holder) != holder:
+                raise Outrun
 
     def _find_holder(self, key: ExternalKey) -> Holder | None:
         if key not in self._keys:

@@ -117,7 +117,7 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
 
 
 def rows_to_update(rows: Iterable[Sequence[Any]]) -> str:
-    """What `update_customers` takes; of such rows too."""
+    """What `update_customers` takes; of rows in the order of STORED too."""
     return to_json([dict(zip(STORED, row, strict=True)) for row in rows])
 
 

@@ -89,16 +89,16 @@ def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], rest
 
     An item that is a KehuError already stays one. With `restore` a deleted customer comes back by a write that meets it.
     """
-    book, results = decide(unit, caller, items=items, restore=restore)
+    book, results = decide(unit, caller, items=items, restore=restore, looked={})
     book.write()
     return results
 
 
 def decide(
-    unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], restore: bool, looked: Mapping[ExternalKey, UUID | None] | None = None
+    unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], restore: bool, looked: Mapping[ExternalKey, UUID | None]
 ) -> tuple[Together, Sequence[Result]]:
     """As `apply`, with everything left to be written by the book. `looked`: whom external ids stood for a moment ago."""
-    book = Together(unit, caller, _references(items), looked or {})
+    book = Together(unit, caller, _references(items), looked)
     return book, bulk.decide_each(items, decide=lambda item: _decide(book, item, restore), is_written=book.is_written)
 
 

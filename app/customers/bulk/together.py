@@ -59,7 +59,7 @@ class Together:
     anybody could meet."""
 
     def __init__(self, unit: UnitOfWork, caller: Caller, references: References, looked: Mapping[ExternalKey, UUID | None]) -> None:
-        """`looked`: whom external ids stood for a moment ago, which `write` finds out where it is not so any more."""
+        """`looked`: whom external ids stood for a moment ago; None: nobody. Raises Outrun where that is seen to be so no more."""
         self.unit = unit
         self._caller = caller
         db = unit.connection
@@ -73,6 +73,7 @@ class Together:
         wanted = references.ids | {holder for holder in self._stored_keys.values() if holder is not None}
         found = queries.list_customers_by_id(db, wanted | {record.id for _, record in matching}, locked=unit.contended)
         self._stored: dict[UUID, CustomerRecord | None] = {**dict.fromkeys(wanted), **found}
+        self._check_keys(found.values())
         self._keys = dict(self._stored_keys)
         self._records = dict(self._stored)
         # Who has had an identifier at some time in this unit; who has it now is looked up in the record.
@@ -94,6 +95,8 @@ class Together:
     def find(self, customer_id: UUID) -> CustomerRecord | None:
         if customer_id not in self._records:
             found = queries.list_customers_by_id(self.unit.connection, [customer_id], locked=self.unit.contended).get(customer_id)
+            if found is not None:
+                self._check_keys([found])
             self._stored[customer_id] = self._records[customer_id] = found
         return self._records[customer_id]
 
@@ -121,7 +124,7 @@ class Together:
 
     def insert(self, record: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
         self._hold_keys(record, {})
-        # Of the last one all is said by now.
+        # Of all of them the digest is noted by now, which comes after this.
         if len(self._new) >= copying.ROWS:
             self._insert()
         self._put(record, change)
@@ -156,16 +159,15 @@ class Together:
     def prepare(self) -> None:
         """The part of writing that needs no turn: new rows, which are in nobody's way, and what `write` sends. Nothing may be decided
         afterwards."""
-        self._insert()
         told = self._told()
         self._prepared = replace(told, events=list(told.events))
+        self.unit.end_copy()
 
     def write(self) -> None:
         """Write all that was decided. Raises Outrun where somebody else wrote one of the rows or keys since they were read."""
         if not self._changes:
             return
         # What was not prepared is made while the database is already writing what was made before.
-        self._insert()
         told = self._prepared or self._told()
         self._check_versions(told.changed)
         # Rows before keys, as everywhere.
@@ -175,6 +177,7 @@ class Together:
         log.append_rows(self.unit, told.events)
 
     def _told(self) -> _Told:
+        self._insert()
         changed = sorted(customer_id for customer_id, record in self._written.items() if self._stored[customer_id] is not record)
         return _Told(
             changed=changed,
@@ -188,6 +191,14 @@ class Together:
             queries.insert_customers(self.unit, (self._row(self._written[customer_id]) for customer_id in self._new))
             self._stored |= {customer_id: self._written[customer_id] for customer_id in self._new}
             self._new = []
+
+    def _check_keys(self, found: Iterable[CustomerRecord]) -> None:
+        """Raises Outrun where one of them has an external id that was seen to stand for somebody else, or nobody, just before: it was
+        attached between the two statements."""
+        for record in found:
+            for source, text in record.external_ids.items():
+                if self._stored_keys.get(ExternalKey(source, text), record.id) != record.id:
+                    raise Outrun
 
     def _ask_for(self, identifiers: Sequence[Identifier]) -> None:
         """Of what was not foreseen, as a phone that only its customer's country tells how to read."""

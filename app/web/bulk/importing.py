@@ -173,11 +173,15 @@ class _Chunk:
     def _write(
         self, sent: Sequence[Sent[Any]], looked: Looked, wait: Callable[[Book[Any] | None], None]
     ) -> tuple[Sequence[Result], Position | None, Any]:
+        first = [looked]
+
         def work(unit: UnitOfWork) -> tuple[Sequence[Result], Position | None, Any]:
+            # A repeat may come after a while.
+            known = first.pop() if first else {}
             if unit.contended:
                 # A repeat locks what it reads: before its turn it could hold what the chunk before is waiting for, and wait for that one.
                 wait(None)
-            book, results = self._feature.decide(unit, self._caller, sent, looked)
+            book, results = self._feature.decide(unit, self._caller, sent, known)
             book.prepare()
             left = book.footprint()
             wait(book)
