@@ -99,6 +99,7 @@ class Crew:
         self._places = threading.Semaphore(config.import_processes)
         self._lock = threading.Lock()
         self._nursery: socket.socket | None = None
+        self._pid = 0
 
     def open(self) -> None:
         """Fork the process that forks the others. To be called while there is no other thread, nor a connection that must not be shared."""
@@ -106,12 +107,12 @@ class Crew:
             return
         try:
             ours, theirs = socket.socketpair()
-            is_here = os.fork()
+            self._pid = os.fork()
         except OSError as error:
             # The service does without rather than not begin.
             _log.warning("import_processes_gone", exc_info=error)
             return
-        if is_here:
+        if self._pid:
             theirs.close()
             self._nursery = ours
             return
@@ -139,8 +140,15 @@ class Crew:
             except OSError as error:
                 # Killed, and not to be forked anew, now that there are threads: this process goes on by itself, until it is started anew.
                 _log.warning("import_processes_gone", exc_info=error)
+                self._bury()
         # Where nothing was forked the other end is closed, as it is where what was forked has died.
         return Hand(Connection(ours.detach()), self._places)
+
+    def _bury(self) -> None:
+        """What has died stays in the table of processes until its parent asks for it."""
+        if self._pid:
+            with suppress(ChildProcessError):
+                os.waitpid(self._pid, os.WNOHANG)
 
     def close(self) -> None:
         """None can be hired any more."""

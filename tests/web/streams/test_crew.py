@@ -275,6 +275,15 @@ class TestCrew:
         found.dismiss()
         crew.close()
 
+    def test_the_one_that_forks_leaves_nothing_behind_when_it_is_killed(self, crew: Crew) -> None:
+        os.kill(crew._pid, signal.SIGKILL)
+        os.waitid(os.P_PID, crew._pid, os.WEXITED | os.WNOWAIT)
+        found = crew.hire()
+        assert found is not None
+        found.dismiss()
+
+        assert not _is_alive(crew._pid)
+
     @pytest.mark.parametrize("count", [0, 1])
     def test_there_is_none_where_there_are_to_be_none_or_none_can_be_forked(self, config: Config, count: int) -> None:
         crew = Crew(replace(config, import_processes=count))
