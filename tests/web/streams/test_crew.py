@@ -275,12 +275,16 @@ class TestCrew:
         found.dismiss()
         crew.close()
 
-    def test_the_one_that_forks_leaves_nothing_behind_when_it_is_killed(self, crew: Crew) -> None:
+    def test_the_one_that_forks_leaves_nothing_behind_when_it_is_killed(self, config: Config) -> None:
+        crew = Crew(config)
+        with redirect_stderr(sys.__stderr__):
+            crew.open()
         os.kill(crew._pid, signal.SIGKILL)
         os.waitid(os.P_PID, crew._pid, os.WEXITED | os.WNOWAIT)
         found = crew.hire()
         assert found is not None
         found.dismiss()
+        crew.close()
 
         assert not _is_alive(crew._pid)
 
