@@ -76,7 +76,8 @@ class UnitOfWork:
     @property
     def looking(self) -> Connection:
         """Outside of the transaction where there is none yet: for statements that neither write nor lock. Ends a `copy`, see there."""
-        self.end_copy()
+        if self._copy is not None:
+            self.end_copy()
         return self._connection
 
     @property

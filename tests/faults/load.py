@@ -7,9 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,8 +58,6 @@ class Load:
     unanswered: int = 0
     # When each write was acknowledged, on the monotonic clock.
     acknowledged_at: list[float] = field(default_factory=list)
-    # Since when there is a service; what was called before waits for its start too, which takes what the machine lets it take.
-    _up_since: float = float("-inf")
     _over: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -74,13 +70,6 @@ class Load:
         self._over.set()
         for thread in self._threads:
             thread.join()
-
-    @contextmanager
-    def without_service(self) -> Iterator[None]:
-        """In the block there is none, until it has begun again."""
-        self._up_since = float("inf")
-        yield
-        self._up_since = time.monotonic()
 
     @property
     def unacknowledged(self) -> list[Write]:
@@ -124,9 +113,7 @@ class Load:
     def _note(self, answer: Answer | None) -> None:
         if answer is None:
             self.unanswered += 1
-            return
-        late = min(answer.seconds, time.monotonic() - self._up_since) > 10
-        if late or (answer.status >= 300 and not _is_to_be_sent_again(answer)):
+        elif answer.seconds > 10 or (answer.status >= 300 and not _is_to_be_sent_again(answer)):
             self.wrong.append(answer)
 
 

@@ -8,7 +8,6 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 
 import pytest
 
@@ -78,16 +77,15 @@ class TestKills:
         load.start()
         time.sleep(dice.uniform(0.3, 1.0))
         killed_at = time.monotonic()
-        with load.without_service() if kind != "database" else nullcontext():
-            if kind != "database":
-                caller.server.kill()
-            if kind != "service":
-                kill_database(own_server)
-                time.sleep(dice.uniform(0, 0.5))
-                own_server.revive()
-                own_server.wait_until_ready()
-            if kind != "database":
-                caller.server.start()
+        if kind != "database":
+            caller.server.kill()
+        if kind != "service":
+            kill_database(own_server)
+            time.sleep(dice.uniform(0, 0.5))
+            own_server.revive()
+            own_server.wait_until_ready()
+        if kind != "database":
+            caller.server.start()
         back_at = time.monotonic()
         # By itself, without a restart of what was not killed.
         wait_until(lambda: load.acknowledged_at[-1:] > [back_at], within=10)

@@ -16,6 +16,7 @@ from app.core.bulk import Result, Sent
 from app.core.caller import Caller
 from app.core.errors import KehuError
 from app.core.syncing import Done, ExternalKey
+from app.customers.bulk import service as customers
 from app.db.unit_of_work import UnitOfWork
 from app.web.streams.lines import Line
 
@@ -40,10 +41,10 @@ class Entries:
             return [None] * len(keys), looked
         # Whose it is may have changed without it: an external id that was detached and attached elsewhere.
         named = [items.customer_of_line(line.data or {}) for line in lines]
-        customers = service.find_customers(db, keys={one for one in named if isinstance(one, ExternalKey)})
+        owners = customers.find_ids(db, keys={one for one in named if isinstance(one, ExternalKey)})
         return [
             (found.done, found.digest)
-            if key is not None and (found := synced.get(key)) is not None and _is_of(found, customer, customers)
+            if key is not None and (found := synced.get(key)) is not None and _is_of(found, customer, owners)
             else None
             for key, customer in zip(keys, named, strict=True)
         ], looked
@@ -57,7 +58,7 @@ class Entries:
         return service.decide(unit, caller, items=sent, how=self._how, looked=looked)
 
 
-def _is_of(found: Synced, named: ExternalKey | str | None, customers: Mapping[ExternalKey, UUID]) -> bool:
+def _is_of(found: Synced, named: ExternalKey | str | None, owners: Mapping[ExternalKey, UUID]) -> bool:
     if isinstance(named, ExternalKey):
-        return customers.get(named) == found.customer_id
+        return owners.get(named) == found.customer_id
     return named is None or named == str(found.customer_id)

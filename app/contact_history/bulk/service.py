@@ -19,7 +19,6 @@ from app.core.caller import Caller
 from app.core.errors import NotFound
 from app.core.preconditions import Precondition
 from app.core.syncing import Done, ExternalKey, Op, Outcome
-from app.customers.bulk import queries as customer_queries
 from app.db.unit_of_work import UnitOfWork
 
 # Any: values of an interaction's fields.
@@ -71,11 +70,6 @@ def find_synced(db: Connection, *, holders: Mapping[ExternalKey, Holder]) -> dic
             customer_id, version, digest = synced[entry_id]
             found[key] = Synced(Done(Outcome.UNCHANGED, entry_id, version), digest, customer_id)
     return found
-
-
-def find_customers(db: Connection, *, keys: Collection[ExternalKey]) -> Mapping[ExternalKey, UUID]:
-    """Whom each external id stands for, where it stands for somebody."""
-    return customer_queries.list_ids_by_key(db, keys)
 
 
 def apply(unit: UnitOfWork, caller: Caller, *, items: Sequence[Sent[Item]], how: How) -> Sequence[Result]:
