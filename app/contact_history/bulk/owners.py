@@ -66,10 +66,15 @@ class Owners:
     def find(self, key: ExternalKey) -> UUID | None:
         if key not in self._by_key:
             self.ask_by_key([key])
-        return self._by_key[key]
+        customer_id = self._by_key[key]
+        # Of one that was only planned, for an interaction that was refused, nobody is to know.
+        return customer_id if customer_id not in self._planned or customer_id in self._made else None
 
     def plan(self, key: ExternalKey) -> UUID:
         """The id of a customer that is made when an interaction is written for it: one that is refused leaves nothing behind."""
+        planned = self._by_key.get(key)
+        if planned is not None:
+            return planned
         customer_id = new_id()
         self._planned[customer_id] = key
         self._by_key[key] = customer_id

@@ -112,6 +112,18 @@ class TestCreateMissing:
         made = api.get("/v1/customers/by/crm/7").json
         assert (made["source"], made["metrics"]["order_total"]) == ("crm", {"EUR": "2.20"})
 
+    def test_one_that_was_meant_for_what_is_refused_is_there_for_nobody(self, api: Api) -> None:
+        owner = {"customer_id": customer(api)["id"]}
+        entry_id = batch(api, order("1", owner))[0]["id"]
+        refused = {"op": "create", "data": {"kind": "call", "source": "shop", "external_id": "1", **known_as("8")}}
+        moved = {"op": "update", "id": entry_id, "data": known_as("8")}
+
+        results = batch(api, refused, moved, order("2", known_as("8")), moved, create_missing="true")
+
+        assert statuses(results) == [409, 422, 201, 200]
+        assert results[1]["problem"]["errors"][0]["code"] == "customer_unknown"
+        check_metrics(api.app)
+
     def test_it_takes_the_scope_to_make_customers(self, api: Api) -> None:
         writer = api.with_scopes("history:write")
 
