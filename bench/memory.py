@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bench.processes import Process
 
-_EVERY_SECONDS = 0.5
+_EVERY_SECONDS = 1.0
 
 
 @dataclass

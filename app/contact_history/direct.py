@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from app.changes.log import Change
 from app.contact_history import merging, metering, queries
 from app.contact_history.metric_queries import Metered
-from app.contact_history.record import EntryRecord, FoundEntry
+from app.contact_history.record import STORED, EntryRecord, FoundEntry
 from app.core.caller import Caller
 from app.core.errors import Conflict, Outrun
 from app.core.syncing import ExternalKey
@@ -17,6 +18,8 @@ from app.customers import direct as customers
 from app.customers import queries as customer_queries
 from app.customers import writing as customer_writing
 from app.db.unit_of_work import UnitOfWork
+
+# Any: columns of a row.
 
 
 class Direct:
@@ -59,12 +62,12 @@ class Direct:
     def insert(self, record: EntryRecord, change: Change, *, own: ExternalKey | None) -> None:
         if record.key is not None:
             self._claim(record, record.key, own=own)
-        queries.insert_entry(self.unit, self._caller, change, values=merging.stored(record))
+        queries.insert_entry(self.unit, self._caller, change, values=_row(record))
         self._meter(None, record)
 
     def update(self, before: EntryRecord, after: EntryRecord, change: Change) -> None:
         write = queries.update_entry if after.customer_id == before.customer_id else queries.move_entry
-        if not write(self.unit, self._caller, change, before, values=merging.stored(after)):
+        if not write(self.unit, self._caller, change, before, values=_row(after)):
             # Somebody else wrote it since we read it, or a later transaction than ours did.
             raise Outrun
         self._exchange_keys(before, after)
@@ -107,3 +110,7 @@ class Direct:
             # Made since we looked, or released between our two statements: the next try finds it as it is.
             raise Outrun
         raise Conflict("external_id_taken", source=key.source, external_id=key.external_id, existing_id=holder[1])
+
+
+def _row(record: EntryRecord) -> dict[str, Any]:
+    return dict(zip(STORED, merging.stored(record), strict=True))

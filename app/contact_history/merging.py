@@ -44,27 +44,18 @@ def new(patch: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     return whole
 
 
-def columns(record: EntryRecord) -> dict[str, Any]:
-    """The columns of the row that a read needs."""
-    return record._asdict()
+def stored(record: EntryRecord, *, digest: bytes | None = None) -> tuple[Any, ...]:
+    """The row, in the order of STORED. `digest` is that of the line of an import that alone has made the interaction what it is."""
+    return (*record, *derived(record.subject, record.body, record.outcome), digest)
 
 
-def stored(record: EntryRecord) -> dict[str, Any]:
-    """All columns of the row."""
-    values = columns(record)
-    values.update(derived(values))
-    values["synced_digest"] = None
-    return values
-
-
-def derived(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that are made from an interaction's fields and never shown."""
-    subject, outcome, body = values["subject"], values["outcome"], values["body"]
+def derived(subject: str | None, body: str | None, outcome: str | None) -> tuple[str, list[str]]:
+    """The columns of DERIVED."""
     if not (subject or outcome or body):
         # As of nearly every order.
-        return {"search_text": "", "search_grams": []}
+        return "", []
     text = search.search_text([subject, outcome, body and body[:BODY_SEARCHED]])
-    return {"search_text": text, "search_grams": search.search_grams(text)}
+    return text, search.search_grams(text)
 
 
 def _merged(before: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

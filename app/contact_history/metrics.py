@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from operator import attrgetter
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.core import money
+
+# Any: metrics of different types.
 
 ORDER = "order"
 
@@ -35,16 +36,15 @@ class Fact(NamedTuple):
 class Metrics(NamedTuple):
     """The metrics of one customer, as they are stored. A currency is in `order_total` where a living order has an amount in it."""
 
-    # In the order in which jsonb keeps them in events, see `app.db.columns.in_order_of_jsonb`.
-    order_count: int
-    order_total: dict[str, str]
     contact_count: int
-    last_order_at: datetime | None
-    first_order_at: datetime | None
+    first_contact_at: datetime | None
     last_contact_at: datetime | None
     last_inbound_at: datetime | None
-    first_contact_at: datetime | None
     last_outbound_at: datetime | None
+    order_count: int
+    order_total: dict[str, str]
+    first_order_at: datetime | None
+    last_order_at: datetime | None
 
 
 NAMES = Metrics._fields
@@ -69,15 +69,11 @@ EXTREMES: Mapping[str, Extreme] = {
 }
 
 
-_STORED_TIMES = attrgetter(*EXTREMES)
-
-
 class Draft(NamedTuple):
     """Metrics after a change, but for the extremes in `lost` and the question whether an order is left in the currencies `emptied`."""
 
-    counts: tuple[int, int]
-    totals: dict[str, str]
-    times: Mapping[str, datetime | None]
+    # By name, in the order of NAMES.
+    values: dict[str, Any]
     lost: frozenset[str]
     emptied: frozenset[str]
 
@@ -90,33 +86,28 @@ class Draft(NamedTuple):
 def draft(before: Metrics, *, gone: Collection[Fact], come: Collection[Fact]) -> Draft:
     """What follows for a customer with `before`. Of an interaction that changed, what it counted for before all is gone, and what it
     counts for after all has come; what came and went in between is in neither."""
-    times: dict[str, datetime | None] = dict(zip(EXTREMES, _STORED_TIMES(before), strict=True))
+    values = before._asdict()
     come_times, gone_times = _extremes(come), _extremes(gone)
     for name, at in come_times.items():
-        stored = times[name]
-        times[name] = at if stored is None else EXTREMES[name].pick(stored, at)
+        stored = values[name]
+        values[name] = at if stored is None else EXTREMES[name].pick(stored, at)
     # What has come may be as early or late as what is gone, or beyond; else who made it is gone, and who is next is not known.
-    lost = [name for name, at in gone_times.items() if at == getattr(before, name) and come_times.get(name) != times[name]]
-    totals, emptied = _totals(before.order_total, gone, come)
-    return Draft(
-        counts=(before.contact_count + len(come) - len(gone), before.order_count + _orders(come) - _orders(gone)),
-        totals=totals,
-        times=times,
-        lost=frozenset(lost),
-        emptied=emptied,
-    )
+    lost = [name for name, at in gone_times.items() if at == getattr(before, name) and come_times.get(name) != values[name]]
+    values["contact_count"] += len(come) - len(gone)
+    values["order_count"] += _orders(come) - _orders(gone)
+    values["order_total"], emptied = _totals(before.order_total, gone, come)
+    return Draft(values, frozenset(lost), emptied)
 
 
 def settled(drafted: Draft, *, found: Mapping[str, datetime | None] = MappingProxyType({}), left: Collection[str] = ()) -> Metrics:
     """The metrics, once `found` says what the lost extremes fall back to and `left` in which emptied currencies orders are left; neither
     need be said where the draft is not open."""
-    contact_count, order_count = drafted.counts
-    totals, times = drafted.totals, drafted.times
+    values = drafted.values
     if drafted.is_open:
         emptied = drafted.emptied.difference(left)
-        totals = {name: amount for name, amount in totals.items() if name not in emptied}
-        times = {**times, **{name: found[name] for name in drafted.lost}}
-    return Metrics(contact_count=contact_count, order_count=order_count, order_total=totals, **times)
+        totals = {name: amount for name, amount in values["order_total"].items() if name not in emptied}
+        values = {**values, **{name: found[name] for name in drafted.lost}, "order_total": totals}
+    return Metrics._make(values.values())
 
 
 def _extremes(facts: Collection[Fact]) -> dict[str, datetime]:
@@ -142,9 +133,11 @@ def _orders(facts: Collection[Fact]) -> int:
     return sum([fact.kind == ORDER for fact in facts])
 
 
-def _totals(before: Mapping[str, str], gone: Collection[Fact], come: Collection[Fact]) -> tuple[dict[str, str], frozenset[str]]:
+def _totals(before: dict[str, str], gone: Collection[Fact], come: Collection[Fact]) -> tuple[dict[str, str], frozenset[str]]:
     """With the currencies in which nothing may be left."""
     lowered, raised = _amounts(gone), _amounts(come)
+    if not (lowered or raised):
+        return before, frozenset()
     totals = dict(before)
     for currency in dict.fromkeys((*raised, *lowered)):
         total = Decimal(before.get(currency, 0))

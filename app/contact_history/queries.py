@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_leave
 
 from app.changes.log import Change, append_with, with_event
 from app.contact_history.models import ContactHistoryEntry, ContactHistoryKey
-from app.contact_history.record import TOLD, EntryRecord, FoundEntry, ShownEntry
+from app.contact_history.record import STORED, TOLD, EntryRecord, FoundEntry, ShownEntry
 from app.core.caller import Caller
 from app.core.syncing import ExternalKey
 from app.customers.models import Customer
@@ -36,7 +36,7 @@ def as_json(names: tuple[str, ...] | None = None) -> ColumnElement[str]:
 
 
 # A change writes all of these, whatever it changed: one statement that every connection has prepared. The customer is part of the key.
-_WRITTEN = tuple(column.name for column in _ENTRIES.c if column.name not in ("id", "customer_id", "created_at"))
+WRITTEN = tuple(name for name in STORED if name not in ("id", "customer_id", "created_at"))
 
 _FOUND = select(*COLUMNS, Customer.deleted_at.label("customer_deleted_at")).join_from(
     _ENTRIES, table_of(Customer), Customer.id == _ENTRIES.c.customer_id
@@ -62,7 +62,7 @@ _AS_KNOWN = (
     _ENTRIES.c.xid <= bindparam("own_xid", type_=_ENTRIES.c.xid.type),
 )
 _UPDATE = with_event(
-    update(_ENTRIES).where(*_AS_KNOWN).values({name: bindparam(f"row_{name}", type_=_ENTRIES.c[name].type) for name in _WRITTEN})
+    update(_ENTRIES).where(*_AS_KNOWN).values({name: bindparam(f"row_{name}", type_=_ENTRIES.c[name].type) for name in WRITTEN})
 )
 _TAKE_OUT = delete(_ENTRIES).where(*_AS_KNOWN).returning(_ENTRIES.c.id)
 
@@ -112,7 +112,7 @@ def insert_entry(unit: UnitOfWork, caller: Caller, change: Change, *, values: Ma
 
 def update_entry(unit: UnitOfWork, caller: Caller, change: Change, before: EntryRecord, *, values: Mapping[str, Any]) -> bool:
     """Write the row and its event, and whether the row was still as `before` and had no later writer."""
-    return append_with(unit, caller, change, _UPDATE, {**{f"row_{name}": values[name] for name in _WRITTEN}, **_known(unit, before)})
+    return append_with(unit, caller, change, _UPDATE, {**{f"row_{name}": values[name] for name in WRITTEN}, **_known(unit, before)})
 
 
 def move_entry(unit: UnitOfWork, caller: Caller, change: Change, before: EntryRecord, *, values: Mapping[str, Any]) -> bool:

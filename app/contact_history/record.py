@@ -97,3 +97,9 @@ WRITABLE = (
 
 # What an event of a new one tells: all that is shown.
 TOLD = ("id", "customer_id", *WRITABLE, "version", "created_at", "updated_at", "deleted_at")
+
+# What is made from its fields and never shown.
+DERIVED = ("search_text", "search_grams")
+
+# The row, as it is written.
+STORED = (*EntryRecord._fields, *DERIVED, "synced_digest")

@@ -62,7 +62,7 @@ def restore(book: Book, *, entry_id: UUID) -> EntryRecord:
 
 def apply(book: Book, *, before: EntryRecord, data: Mapping[str, Any], owner: Owner | None) -> EntryRecord:
     """Write what the merge patch changes of an interaction, which is not withdrawn afterwards. Raises Invalid, Gone, Conflict."""
-    changed = merging.merge(merging.columns(before), attribution.fields_of(data), now=book.unit.now)
+    changed = merging.merge(before._asdict(), attribution.fields_of(data), now=book.unit.now)
     if before.deleted_at is not None:
         changed["deleted_at"] = None
     if owner is not None and owner.customer_id != before.customer_id:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +14,11 @@ from app.contact_history.record import TOLD, EntryRecord
 from app.core.errors import FieldFault, Gone, Invalid
 from app.core.ids import new_id
 from app.core.syncing import ExternalKey
-from app.db.columns import in_order_of_jsonb
 
 # Any: values of an interaction's fields.
 
-_TOLD = in_order_of_jsonb(TOLD)
-_TOLD_VALUES = attrgetter(*_TOLD)
+# The fields of a record in their order, and what the first version has beside those that callers write.
+_NEW: dict[str, Any] = {**dict.fromkeys(EntryRecord._fields), "version": 1}
 
 
 def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer: str = "", own: ExternalKey | None = None) -> EntryRecord:
@@ -28,18 +26,13 @@ def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer:
     where the external id is taken; Outrun where that is `own`, by which nothing was found before."""
     _check_living(book.hold([customer_id]), customer_id, pointer)
     unit = book.unit
-    record = EntryRecord(
-        **values,
-        id=new_id(),
-        customer_id=customer_id,
-        version=1,
-        created_at=unit.now,
-        updated_at=unit.now,
-        deleted_at=None,
-        xid=unit.xid,
-    )
-    told = dict(zip(_TOLD, _TOLD_VALUES(record), strict=True))
-    book.insert(record, Change("contact_history.created", subject(record.id), None, told, TOLD, customer_id), own=own)
+    entry_id = new_id()
+    own_values = {"id": entry_id, "customer_id": customer_id, "created_at": unit.now, "updated_at": unit.now, "xid": unit.xid}
+    # By place, since all are there in their order: by name a record takes twice as long.
+    record = EntryRecord._make({**_NEW, **values, **own_values}.values())
+    # All but the last, its transaction.
+    told = dict(zip(TOLD, record, strict=False))
+    book.insert(record, Change("contact_history.created", subject(entry_id), None, told, TOLD, customer_id), own=own)
     return record
 
 

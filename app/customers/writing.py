@@ -14,7 +14,6 @@ from app.core.syncing import ExternalKey
 from app.customers import merging
 from app.customers.book import Book
 from app.customers.record import TOLD, CustomerRecord
-from app.db.columns import in_order_of_jsonb
 
 # Any: values of a customer's fields.
 
@@ -22,7 +21,7 @@ _NO_METRICS = {"contact_count": 0, "order_count": 0, "order_total": {}, "metrics
 # What a record holds of a customer of whom nothing was said, in its order.
 _NEW: dict[str, Any] = {**dict.fromkeys(CustomerRecord._fields), **merging.DEFAULTS, **_NO_METRICS, "version": 1}
 # What its event tells of the same.
-_NEW_TOLD = {name: _NEW[name] for name in in_order_of_jsonb(TOLD)}
+_NEW_TOLD = {name: _NEW[name] for name in TOLD}
 
 
 def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = None, customer_id: UUID | None = None) -> CustomerRecord:

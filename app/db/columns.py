@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -39,11 +39,6 @@ def to_json_lines(values: Sequence[object]) -> bytes:
     spaced: list[object] = [_BREAK] * (2 * len(values) - 1)
     spaced[::2] = values
     return to_json_bytes(spaced)[1:-1]
-
-
-def in_order_of_jsonb(names: Iterable[str]) -> tuple[str, ...]:
-    """The names of an object's members as jsonb keeps them: what comes so it need not sort, a sixth of what an event costs the server."""
-    return tuple(sorted(names, key=lambda name: (len(name.encode()), name.encode())))
 
 
 def _as_bytea(value: object) -> str:

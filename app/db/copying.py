@@ -11,8 +11,7 @@ from contextlib import ExitStack, suppress
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Connection, Integer, Table
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ARRAY, JSON, BigInteger, Connection, Integer, Table
 from sqlalchemy.types import TypeEngine
 
 from app.db.columns import LINE_END, Xid8, to_json_lines
@@ -74,7 +73,7 @@ class _GivenUp(Exception):
 
 
 def _writer(kind: TypeEngine[Any]) -> Callable[[Sequence[Any]], Sequence[bytes]]:
-    if isinstance(kind, JSONB):
+    if isinstance(kind, JSON):
         return _documents
     if isinstance(kind, ARRAY):
         return _arrays
@@ -82,10 +81,15 @@ def _writer(kind: TypeEngine[Any]) -> Callable[[Sequence[Any]], Sequence[bytes]]
 
 
 def _column(writer: Callable[[Sequence[Any]], Sequence[bytes]], values: Sequence[Any]) -> Sequence[bytes]:
-    there = [value for value in values if value is not None]
-    if len(there) == len(values):
+    first = values[0]
+    # As times, versions and whatever nobody has said are. Of documents only what is empty or written, since 1 is equal to true.
+    is_comparable = writer is not _documents or not first or isinstance(first, bytes)
+    if is_comparable and first == values[-1] and values.count(first) == len(values):
+        return [_NULL if first is None else writer((first,))[0]] * len(values)
+    nulls = values.count(None)
+    if not nulls:
         return writer(values)
-    following = iter(writer(there) if there else ())
+    following = iter(writer([value for value in values if value is not None]))
     return [_NULL if value is None else next(following) for value in values]
 
 

@@ -98,7 +98,7 @@ def _text(subject: int, body: int, outcome: int) -> str:
 @cache
 def _found_by(subject: int, body: int, outcome: int) -> str:
     values = (None, None, None) if subject < 0 else (_SUBJECTS[subject], _BODIES[body], _OUTCOMES[outcome])
-    derived = merging.derived(dict(zip(("subject", "body", "outcome"), values, strict=True)))
+    search_text, search_grams = merging.derived(*values)
     # Commas stand in grams here.
-    grams = array(f'"{gram}"' for gram in derived["search_grams"])
-    return f"{derived['search_text']}\t{grams}"
+    grams = array(f'"{gram}"' for gram in search_grams)
+    return f"{search_text}\t{grams}"

@@ -64,7 +64,7 @@ _EVENTS = f"""
     INSERT INTO events (event_id, type, subject, customer_id, actor, request_id, time, data)
     SELECT
         id, 'customer.created', 'customers/' || id, id, '{{"type": "command_line", "id": null, "name": "bench"}}', 'bench', created_at,
-        jsonb_build_object('before', null, 'after', jsonb_build_object({_TOLD}), 'changed', to_jsonb(%s::text[]))
+        json_build_object('before', null, 'after', json_build_object({_TOLD}), 'changed', to_json(%s::text[]))
     FROM (SELECT * FROM customers ORDER BY created_at, id LIMIT {EVENTS}) AS oldest
 """
 

@@ -14,6 +14,7 @@ import psycopg
 
 from app.attributes.definition import NONE
 from app.contact_history import merging as entry_merging
+from app.contact_history.record import DERIVED as ENTRY_DERIVED
 from app.contact_history.record import TOLD as ENTRY_TOLD
 from app.core.ids import new_id
 from app.core.times import parse_timestamp
@@ -139,7 +140,8 @@ def _entry(line: dict[str, Any], customer_id: str) -> dict[str, Any]:
     values = entry_merging.new({**data, "occurred_at": occurred}, now=occurred)
     own = {"id": _ID, "customer_id": customer_id, "source": "floor", "external_id": _ID}
     times = {"created_at": _MOMENT, "updated_at": _MOMENT}
-    return {**values, **entry_merging.derived(values), **own, **times, "version": 1, "xid": "1"}
+    derived = zip(ENTRY_DERIVED, entry_merging.derived(values["subject"], values["body"], values["outcome"]), strict=True)
+    return {**values, **dict(derived), **own, **times, "version": 1, "xid": "1"}
 
 
 def _events(rows: Rows, ids: Sequence[str], kind: str, plural: str, customer_ids: Sequence[str]) -> Staged:

@@ -1,29 +1,14 @@
-"""Protects what values cost on their way: an object's members come in the order in which jsonb keeps them, and ids as one value."""
+"""Protects what values cost on their way: ids come as one value."""
 
 from __future__ import annotations
 
-import orjson
 import pytest
 from flask import Flask
 from sqlalchemy import any_, bindparam, column, select, text
 
-from app.contact_history import metrics
-from app.contact_history.record import TOLD as ENTRY_TOLD
 from app.core.ids import new_id
-from app.customers.record import TOLD
-from app.db.columns import Ids, in_order_of_jsonb, to_json
-from tests.builders import database, rows
-
-
-class TestInOrderOfJsonb:
-    @pytest.mark.parametrize("names", [TOLD, ENTRY_TOLD, metrics.NAMES, ("zz", "客", "b", "aa", "é", "")], ids=lambda names: names[0])
-    def test_it_is_the_order_in_which_the_database_has_them(self, session_app: Flask, names: tuple[str, ...]) -> None:
-        ((kept,),) = rows(session_app, "SELECT CAST(CAST(:sent AS jsonb) AS text)", sent=to_json(dict.fromkeys(names)))
-
-        assert in_order_of_jsonb(names) == tuple(orjson.loads(kept))
-
-    def test_metrics_come_in_it(self) -> None:
-        assert in_order_of_jsonb(metrics.NAMES) == metrics.NAMES
+from app.db.columns import Ids
+from tests.builders import database
 
 
 class TestIds:

@@ -11,8 +11,7 @@ from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.pq import TransactionStatus
-from sqlalchemy import ARRAY, Connection, LargeBinary, Table, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ARRAY, JSON, Connection, LargeBinary, Table, Text, text
 
 from app.changes.models import Event
 from app.contact_history.models import ContactHistoryEntry
@@ -63,7 +62,7 @@ def strategy(column: Any) -> st.SearchStrategy[Any]:
             found: st.SearchStrategy[Any] = st.binary(max_size=3)
         case ARRAY():
             found = st.lists(TEXTS, max_size=3)
-        case JSONB():
+        case JSON():
             found = st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS, max_size=2) | st.none() | st.integers(-9, 9), max_size=3)
         case Text():
             found = TEXTS

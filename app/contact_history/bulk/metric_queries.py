@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from app.contact_history.metric_queries import Metered
 from app.contact_history.metrics import EXTREMES, NAMES, ORDER, Draft, Metrics
 from app.db.columns import to_json
+from app.db.prepared import Prepared
 
 # Each by the end of an index; a row takes only its own way.
 _TIMES = " ".join(
@@ -22,28 +23,32 @@ _TIMES = " ".join(
     )"""
     for name, extreme in EXTREMES.items()
 )
-_LOST = text(
-    f"""
-    SELECT sent.customer_id, sent.name, sent.currency, CASE sent.name {_TIMES} END AS at, remaining.one IS NOT NULL AS is_left
-    FROM json_to_recordset(CAST(:lost AS json)) AS sent (customer_id uuid, name text, currency text)
-    LEFT JOIN LATERAL (
-        SELECT 1 AS one FROM contact_history e
-        WHERE e.customer_id = sent.customer_id AND e.kind = '{ORDER}' AND e.deleted_at IS NULL
-            AND e.amount IS NOT NULL AND e.currency = sent.currency
-        LIMIT 1
-    ) AS remaining ON sent.currency IS NOT NULL
-    """
+_LOST = Prepared(
+    text(
+        f"""
+        SELECT sent.customer_id, sent.name, sent.currency, CASE sent.name {_TIMES} END AS at, remaining.one IS NOT NULL AS is_left
+        FROM json_to_recordset(CAST(:lost AS json)) AS sent (customer_id uuid, name text, currency text)
+        LEFT JOIN LATERAL (
+            SELECT 1 AS one FROM contact_history e
+            WHERE e.customer_id = sent.customer_id AND e.kind = '{ORDER}' AND e.deleted_at IS NULL
+                AND e.amount IS NOT NULL AND e.currency = sent.currency
+            LIMIT 1
+        ) AS remaining ON sent.currency IS NOT NULL
+        """
+    )
 )
 
 # With the columns' types and nothing else of the table, which has many columns.
 _TYPES = {"order_total": "jsonb", "contact_count": "int", "order_count": "int"}
-_UPDATE = text(
-    f"""
-    UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in (*NAMES, "metrics_version", "xid"))}
-    FROM json_to_recordset(CAST(:rows AS json)) AS sent (
-        id uuid, {", ".join(f"{name} {_TYPES.get(name, 'timestamptz')}" for name in NAMES)}, metrics_version bigint, xid xid8
-    ) WHERE c.id = sent.id
-    """
+_UPDATE = Prepared(
+    text(
+        f"""
+        UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in (*NAMES, "metrics_version", "xid"))}
+        FROM json_to_recordset(CAST(:rows AS json)) AS sent (
+            id uuid, {", ".join(f"{name} {_TYPES.get(name, 'timestamptz')}" for name in NAMES)}, metrics_version bigint, xid xid8
+        ) WHERE c.id = sent.id
+        """
+    )
 )
 
 
@@ -63,7 +68,7 @@ def find_lost(db: Connection, drafts: Mapping[UUID, Draft]) -> dict[UUID, Found]
         lost += ({"customer_id": customer_id, "name": name} for name in sorted(draft.lost))
         lost += ({"customer_id": customer_id, "currency": currency} for currency in sorted(draft.emptied))
     if lost:
-        for customer_id, name, currency, at, is_left in db.execute(_LOST, {"lost": to_json(lost)}):
+        for customer_id, name, currency, at, is_left in _LOST.all(db, {"lost": to_json(lost)}):
             if name is not None:
                 found[customer_id].times[name] = at
             elif is_left:
@@ -79,4 +84,4 @@ def row_to_update(customer: Metered, after: Metrics, *, xid: int) -> str:
 def update_metrics(db: Connection, rows: Collection[str]) -> None:
     """Write the metrics of customers that this transaction has locked."""
     if rows:
-        db.execute(_UPDATE, {"rows": f"[{','.join(rows)}]"})
+        _UPDATE.run(db, {"rows": f"[{','.join(rows)}]"})

@@ -6,7 +6,6 @@ Rows travel as in `app.customers.bulk.queries`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +13,13 @@ from sqlalchemy import Connection, any_, bindparam, select, text
 
 from app.contact_history import queries
 from app.contact_history.models import ContactHistoryEntry
-from app.contact_history.record import EntryRecord
+from app.contact_history.record import STORED, EntryRecord
 from app.core.syncing import ExternalKey
 from app.customers.models import Customer
 from app.db.base import table_of
 from app.db.columns import Ids, to_json
 from app.db.copying import Copying
+from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 
 # Any: column values.
@@ -28,16 +28,17 @@ _ENTRIES = table_of(ContactHistoryEntry)
 _CUSTOMERS = table_of(Customer)
 
 _IDS = bindparam("ids", type_=Ids)
-_BY_IDS = select(*queries.COLUMNS).where(_ENTRIES.c.id == any_(_IDS))
+_OF_IDS = select(*queries.COLUMNS).where(_ENTRIES.c.id == any_(_IDS))
+_BY_IDS = Prepared(_OF_IDS)
 # In one order, so that two who lock the same rows wait for each other and not in a circle.
-_LOCKED = _BY_IDS.order_by(_ENTRIES.c.id).with_for_update()
-_LOCK = (
+_LOCKED = Prepared(_OF_IDS.order_by(_ENTRIES.c.id).with_for_update())
+_LOCK = Prepared(
     select(_ENTRIES.c.id, _ENTRIES.c.customer_id, _ENTRIES.c.version, _ENTRIES.c.xid)
     .where(_ENTRIES.c.id == any_(_IDS))
     .order_by(_ENTRIES.c.id)
     .with_for_update()
 )
-_SYNCED = (
+_SYNCED = Prepared(
     select(_ENTRIES.c.id, _ENTRIES.c.customer_id, _ENTRIES.c.version, _ENTRIES.c.synced_digest)
     .join(_CUSTOMERS, _CUSTOMERS.c.id == _ENTRIES.c.customer_id)
     .where(
@@ -50,42 +51,49 @@ _SYNCED = (
 
 _SENT_KEYS = "json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text)"
 # Key by key through the index, which a plan that was made while the table was small would not do.
-_HOLDERS = text(
-    f"""
-    SELECT sent.source, sent.external_id, found.customer_id, found.entry_id FROM {_SENT_KEYS} CROSS JOIN LATERAL (
-        SELECT customer_id, entry_id FROM contact_history_keys k
-        WHERE k.source = sent.source AND k.external_id = sent.external_id LIMIT 1
-    ) AS found
-    """
+_HOLDERS = Prepared(
+    text(
+        f"""
+        SELECT sent.source, sent.external_id, found.customer_id, found.entry_id FROM {_SENT_KEYS} CROSS JOIN LATERAL (
+            SELECT customer_id, entry_id FROM contact_history_keys k
+            WHERE k.source = sent.source AND k.external_id = sent.external_id LIMIT 1
+        ) AS found
+        """
+    )
 )
 # Sorted, so that two who claim the same ids wait for each other in one order.
-_CLAIM = text(
-    """
-    INSERT INTO contact_history_keys (source, external_id, customer_id, entry_id)
-    SELECT source, external_id, customer_id, entry_id
-    FROM json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text, customer_id uuid, entry_id uuid)
-    ORDER BY source COLLATE "C", external_id COLLATE "C"
-    ON CONFLICT (source, external_id) DO NOTHING
-    """
+_CLAIM = Prepared(
+    text(
+        """
+        INSERT INTO contact_history_keys (source, external_id, customer_id, entry_id)
+        SELECT source, external_id, customer_id, entry_id
+        FROM json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text, customer_id uuid, entry_id uuid)
+        ORDER BY source COLLATE "C", external_id COLLATE "C"
+        ON CONFLICT (source, external_id) DO NOTHING
+        """
+    )
 )
-_RELEASE = text(f"DELETE FROM contact_history_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
+_RELEASE = Prepared(
+    text(f"DELETE FROM contact_history_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
+)
 
-_COLUMNS = tuple(column.name for column in _ENTRIES.c)
-_WRITTEN = tuple(name for name in _COLUMNS if name not in ("id", "customer_id", "created_at"))
 _SENT_ROWS = "json_populate_recordset(NULL::contact_history, CAST(:rows AS json))"
-_INSERT = Copying(_ENTRIES, _COLUMNS)
-_INSERTED = itemgetter(*_COLUMNS)
-_UPDATE = text(
-    f"""
-    UPDATE contact_history e SET {", ".join(f"{name} = sent.{name}" for name in _WRITTEN)}
-    FROM {_SENT_ROWS} AS sent WHERE e.customer_id = sent.customer_id AND e.id = sent.id
-    """
+_INSERT = Copying(_ENTRIES, STORED)
+_UPDATE = Prepared(
+    text(
+        f"""
+        UPDATE contact_history e SET {", ".join(f"{name} = sent.{name}" for name in queries.WRITTEN)}
+        FROM {_SENT_ROWS} AS sent WHERE e.customer_id = sent.customer_id AND e.id = sent.id
+        """
+    )
 )
-_TAKE_OUT = text(
-    """
-    DELETE FROM contact_history e USING json_to_recordset(CAST(:rows AS json)) AS sent (customer_id uuid, id uuid)
-    WHERE e.customer_id = sent.customer_id AND e.id = sent.id
-    """
+_TAKE_OUT = Prepared(
+    text(
+        """
+        DELETE FROM contact_history e USING json_to_recordset(CAST(:rows AS json)) AS sent (customer_id uuid, id uuid)
+        WHERE e.customer_id = sent.customer_id AND e.id = sent.id
+        """
+    )
 )
 
 
@@ -93,32 +101,31 @@ def list_entries_by_id(db: Connection, ids: Collection[UUID], *, locked: bool) -
     """Those there are, withdrawn or not; with `locked` as they are once nobody else writes them, up to the end of the transaction."""
     if not ids:
         return {}
-    found = (EntryRecord(*row) for row in db.execute(_LOCKED if locked else _BY_IDS, {"ids": ids}))
-    return {record.id: record for record in found}
+    return {row[0]: EntryRecord._make(row) for row in (_LOCKED if locked else _BY_IDS).all(db, {"ids": ids})}
 
 
 def lock_versions(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int, int]]:
     """`(customer_id, version, xid)` of each row, locked up to the end of the transaction."""
-    return {row.id: (row.customer_id, row.version, row.xid) for row in db.execute(_LOCK, {"ids": ids})} if ids else {}
+    return {entry_id: (customer_id, version, xid) for entry_id, customer_id, version, xid in _LOCK.all(db, {"ids": ids})} if ids else {}
 
 
 def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int, bytes]]:
     """`(customer_id, version, digest)` of those, living with a living customer, that are as one line of an import left them."""
-    found = db.execute(_SYNCED, {"ids": ids}) if ids else ()
-    return {row.id: (row.customer_id, row.version, bytes(row.synced_digest)) for row in found}
+    found = _SYNCED.all(db, {"ids": ids}) if ids else ()
+    return {entry_id: (customer_id, version, digest) for entry_id, customer_id, version, digest in found}
 
 
 def list_holders(db: Connection, keys: Collection[ExternalKey]) -> dict[ExternalKey, tuple[UUID, UUID]]:
     """The ids of the customer and of the interaction that each external id stands for, where it stands for one."""
     if not keys:
         return {}
-    found = db.execute(_HOLDERS, {"keys": _json_of_keys(keys)})
+    found = _HOLDERS.all(db, {"keys": _json_of_keys(keys)})
     return {ExternalKey(source, external_id): (customer_id, entry_id) for source, external_id, customer_id, entry_id in found}
 
 
 def release_keys(db: Connection, keys: Collection[ExternalKey]) -> None:
     if keys:
-        db.execute(_RELEASE, {"keys": _json_of_keys(keys)})
+        _RELEASE.run(db, {"keys": _json_of_keys(keys)})
 
 
 def claim_keys(db: Connection, held: Mapping[ExternalKey, tuple[UUID, UUID]]) -> int:
@@ -129,29 +136,28 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, tuple[UUID, UUID]]) ->
         {"source": key.source, "external_id": key.external_id, "customer_id": customer_id, "entry_id": entry_id}
         for key, (customer_id, entry_id) in held.items()
     ]
-    taken: int = db.execute(_CLAIM, {"keys": to_json(sent)}).rowcount
-    return taken
+    return _CLAIM.run(db, {"keys": to_json(sent)})
 
 
-def rows_to_update(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What `update_entries` takes."""
-    return to_json(rows)
+def rows_to_update(rows: Iterable[Sequence[Any]]) -> str:
+    """What `update_entries` takes; of rows in the order of STORED."""
+    return to_json([dict(zip(STORED, row, strict=True)) for row in rows])
 
 
-def insert_entries(unit: UnitOfWork, rows: Iterable[Mapping[str, Any]]) -> None:
-    """By COPY: nothing can be in the way of rows with new ids, or of those that were taken out."""
-    unit.copy(_INSERT, _INSERT.texts(map(_INSERTED, rows)))
+def insert_entries(unit: UnitOfWork, rows: Iterable[Sequence[Any]]) -> None:
+    """By COPY: nothing can be in the way of rows with new ids, or of those that were taken out; of rows in the order of STORED."""
+    unit.copy(_INSERT, _INSERT.texts(rows))
 
 
 def update_entries(db: Connection, rows: str) -> None:
     """Write rows that this transaction has locked."""
-    db.execute(_UPDATE, {"rows": rows})
+    _UPDATE.run(db, {"rows": rows})
 
 
 def take_out_entries(db: Connection, entries: Collection[EntryRecord]) -> None:
     """Remove rows that this transaction has locked, to be inserted for another customer."""
     if entries:
-        db.execute(_TAKE_OUT, {"rows": to_json([{"customer_id": entry.customer_id, "id": entry.id} for entry in entries])})
+        _TAKE_OUT.run(db, {"rows": to_json([{"customer_id": entry.customer_id, "id": entry.id} for entry in entries])})
 
 
 def _json_of_keys(keys: Iterable[ExternalKey]) -> str:

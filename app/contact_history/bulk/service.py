@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -24,8 +24,8 @@ from app.db.unit_of_work import UnitOfWork
 # Any: values of an interaction's fields.
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+# Tuples, since imports make millions of them.
+class Item(NamedTuple):
     """One write among many: of the interaction with `entry_id`, or of the one that `key` stands for; with neither, a new one."""
 
     op: Op
@@ -47,8 +47,7 @@ class How:
     create_missing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
+class Synced(NamedTuple):
     """An interaction that is as one line of an import has left it, and that line's digest."""
 
     done: Done

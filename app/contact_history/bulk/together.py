@@ -6,7 +6,7 @@ waited for before. Only what follows for that customer's metrics is worked out a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -37,7 +37,7 @@ class _Told:
 
     changed: list[EntryRecord]
     taken_out: list[EntryRecord]
-    put_in: list[dict[str, Any]]
+    put_in: list[Sequence[Any]]
     updates: str | None
     events: Iterable[bytes]
     metering: Metering
@@ -273,7 +273,5 @@ class Together:
         if queries.claim_keys(self.unit.connection, held) != len(held):
             raise Outrun
 
-    def _row(self, record: EntryRecord) -> dict[str, Any]:
-        row = merging.stored(record)
-        row["synced_digest"] = self._digests.get(record.id)
-        return row
+    def _row(self, record: EntryRecord) -> Sequence[Any]:
+        return merging.stored(record, digest=self._digests.get(record.id))

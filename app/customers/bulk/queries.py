@@ -21,6 +21,7 @@ from app.customers.record import STORED, CustomerRecord
 from app.db.base import table_of
 from app.db.columns import Ids, to_json
 from app.db.copying import Copying
+from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 
 # Any: column values.
@@ -28,46 +29,57 @@ from app.db.unit_of_work import UnitOfWork
 _CUSTOMERS = table_of(Customer)
 
 _IDS = bindparam("ids", type_=Ids)
-_BY_IDS = select(*queries.COLUMNS).where(Customer.id == any_(_IDS))
+_OF_IDS = select(*queries.COLUMNS).where(Customer.id == any_(_IDS))
+_BY_IDS = Prepared(_OF_IDS)
 # In one order, so that two who lock the same rows wait for each other and not in a circle.
-_LOCKED = _BY_IDS.order_by(Customer.id).with_for_update(key_share=True)
-_LOCK = (
+_LOCKED = Prepared(_OF_IDS.order_by(Customer.id).with_for_update(key_share=True))
+_LOCK = Prepared(
     select(Customer.id, Customer.version, Customer.xid)
     .where(Customer.id == any_(_IDS))
     .order_by(Customer.id)
     .with_for_update(key_share=True)
 )
-_SYNCED = select(
-    Customer.id, Customer.version, Customer.synced_digest, select(AttributeEdition.edition).scalar_subquery().label("edition")
-).where(Customer.id == any_(_IDS), Customer.deleted_at.is_(None))
+_SYNCED = Prepared(
+    select(
+        Customer.id, Customer.version, Customer.synced_digest, select(AttributeEdition.edition).scalar_subquery().label("edition")
+    ).where(Customer.id == any_(_IDS), Customer.deleted_at.is_(None))
+)
 
 _SENT_KEYS = "json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text)"
 # Key by key through the index, which a plan that was made while the table was small would not do.
-_KEYS = text(
-    f"""
-    SELECT sent.source, sent.external_id, found.customer_id FROM {_SENT_KEYS} CROSS JOIN LATERAL (
-        SELECT customer_id FROM customer_keys k WHERE k.source = sent.source AND k.external_id = sent.external_id LIMIT 1
-    ) AS found
-    """
+_KEYS = Prepared(
+    text(
+        f"""
+        SELECT sent.source, sent.external_id, found.customer_id FROM {_SENT_KEYS} CROSS JOIN LATERAL (
+            SELECT customer_id FROM customer_keys k WHERE k.source = sent.source AND k.external_id = sent.external_id LIMIT 1
+        ) AS found
+        """
+    )
 )
-_CLAIM = text(
-    """
-    INSERT INTO customer_keys (source, external_id, customer_id)
-    SELECT source, external_id, customer_id
-    FROM json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text, customer_id uuid)
-    ORDER BY source COLLATE "C", external_id COLLATE "C"
-    ON CONFLICT (source, external_id) DO NOTHING
-    """
+_CLAIM = Prepared(
+    text(
+        """
+        INSERT INTO customer_keys (source, external_id, customer_id)
+        SELECT source, external_id, customer_id
+        FROM json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text, customer_id uuid)
+        ORDER BY source COLLATE "C", external_id COLLATE "C"
+        ON CONFLICT (source, external_id) DO NOTHING
+        """
+    )
 )
-_RELEASE = text(f"DELETE FROM customer_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
+_RELEASE = Prepared(
+    text(f"DELETE FROM customer_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
+)
 
 _INSERT = Copying(_CUSTOMERS, queries.INSERTED)
 _INSERTED = itemgetter(*map(STORED.index, queries.INSERTED))
-_UPDATE = text(
-    f"""
-    UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in queries.WRITTEN)}
-    FROM json_populate_recordset(NULL::customers, CAST(:rows AS json)) AS sent WHERE c.id = sent.id
-    """
+_UPDATE = Prepared(
+    text(
+        f"""
+        UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in queries.WRITTEN)}
+        FROM json_populate_recordset(NULL::customers, CAST(:rows AS json)) AS sent WHERE c.id = sent.id
+        """
+    )
 )
 
 
@@ -75,20 +87,18 @@ def list_customers_by_id(db: Connection, ids: Collection[UUID], *, locked: bool)
     """Those there are, deleted or not; with `locked` as they are once nobody else writes them, up to the end of the transaction."""
     if not ids:
         return {}
-    found = (CustomerRecord(*row) for row in db.execute(_LOCKED if locked else _BY_IDS, {"ids": ids}))
-    return {record.id: record for record in found}
+    return {row[0]: CustomerRecord._make(row) for row in (_LOCKED if locked else _BY_IDS).all(db, {"ids": ids})}
 
 
 def lock_versions(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, int]]:
     """`(version, xid)` of each row, locked up to the end of the transaction."""
-    return {row.id: (row.version, row.xid) for row in db.execute(_LOCK, {"ids": ids})} if ids else {}
+    return {customer_id: (version, xid) for customer_id, version, xid in _LOCK.all(db, {"ids": ids})} if ids else {}
 
 
 def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, bytes, UUID | None]]:
     """`(version, digest, edition)` of those, not deleted, that are as one line of an import left them; the edition is that of the
     attributes' definitions now."""
-    # All at once, and by place: row by row and by name cost a third of an import in which nothing is new.
-    found = db.execute(_SYNCED, {"ids": ids}).all() if ids else ()
+    found = _SYNCED.all(db, {"ids": ids}) if ids else ()
     return {customer_id: (version, digest, edition) for customer_id, version, digest, edition in found if digest is not None}
 
 
@@ -97,14 +107,13 @@ def list_ids_by_key(db: Connection, keys: Collection[ExternalKey]) -> dict[Exter
     if not keys:
         return {}
     return {
-        ExternalKey(source, external_id): customer_id
-        for source, external_id, customer_id in db.execute(_KEYS, {"keys": _json_of_keys(keys)}).all()
+        ExternalKey(source, external_id): customer_id for source, external_id, customer_id in _KEYS.all(db, {"keys": _json_of_keys(keys)})
     }
 
 
 def release_keys(db: Connection, keys: Collection[ExternalKey]) -> None:
     if keys:
-        db.execute(_RELEASE, {"keys": _json_of_keys(keys)})
+        _RELEASE.run(db, {"keys": _json_of_keys(keys)})
 
 
 def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
@@ -112,8 +121,7 @@ def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
     if not held:
         return 0
     sent = [{"source": key.source, "external_id": key.external_id, "customer_id": customer_id} for key, customer_id in held.items()]
-    taken: int = db.execute(_CLAIM, {"keys": to_json(sent)}).rowcount
-    return taken
+    return _CLAIM.run(db, {"keys": to_json(sent)})
 
 
 def rows_to_update(rows: Iterable[Sequence[Any]]) -> str:
@@ -128,7 +136,7 @@ def insert_customers(unit: UnitOfWork, rows: Iterable[Sequence[Any]]) -> None:
 
 def update_customers(db: Connection, rows: str) -> None:
     """Write rows that this transaction has locked."""
-    db.execute(_UPDATE, {"rows": rows})
+    _UPDATE.run(db, {"rows": rows})
 
 
 def _json_of_keys(keys: Iterable[ExternalKey]) -> str:
