@@ -27,6 +27,8 @@ _TAILS = struct.Struct("1024I")
 # The two slots of a UUID, which has no other way to be made but a constructor that looks for six kinds of arguments.
 _SET_INT = UUID.__dict__["int"].__set__
 _SET_SAFETY = UUID.__dict__["is_safe"].__set__
+# A member of an Enum takes as long to get as an id to make.
+_SAFETY = SafeUUID.unknown
 
 
 class _Generator:
@@ -76,7 +78,7 @@ class _Generator:
 def _id(number: int) -> UUID:
     made = object.__new__(UUID)
     _SET_INT(made, number)
-    _SET_SAFETY(made, SafeUUID.unknown)
+    _SET_SAFETY(made, _SAFETY)
     return made
 
 

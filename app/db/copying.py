@@ -86,10 +86,10 @@ def _column(writer: Callable[[Sequence[Any]], Sequence[bytes]], values: Sequence
     is_comparable = writer is not _documents or not first or isinstance(first, bytes)
     if is_comparable and first == values[-1] and values.count(first) == len(values):
         return [_NULL if first is None else writer((first,))[0]] * len(values)
-    nulls = values.count(None)
-    if not nulls:
+    there = [value for value in values if value is not None]
+    if len(there) == len(values):
         return writer(values)
-    following = iter(writer([value for value in values if value is not None]))
+    following = iter(writer(there))
     return [_NULL if value is None else next(following) for value in values]
 
 

@@ -19,5 +19,5 @@ def downgrade() -> None:
 
 
 def _change(kind: str) -> None:
-    # The table is rewritten, once for both: five million events take about a minute, in which nothing is written.
+    # The table is rewritten, once for both: a million events take about half a minute, in which nothing is written.
     op.execute(f"ALTER TABLE events ALTER COLUMN actor TYPE {kind} USING actor::{kind}, ALTER COLUMN data TYPE {kind} USING data::{kind}")

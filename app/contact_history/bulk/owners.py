@@ -68,7 +68,9 @@ class Owners:
             self.ask_by_key([key])
         customer_id = self._by_key[key]
         # Of one that was only planned, for an interaction that was refused, nobody is to know.
-        return customer_id if customer_id not in self._planned or customer_id in self._made else None
+        if self._planned and customer_id in self._planned and customer_id not in self._made:
+            return None
+        return customer_id
 
     def plan(self, key: ExternalKey) -> UUID:
         """The id of a customer that is made when an interaction is written for it: one that is refused leaves nothing behind."""
@@ -88,13 +90,16 @@ class Owners:
 
     def hold(self, customer_ids: Collection[UUID]) -> Mapping[UUID, datetime | None]:
         """Since when each is deleted, of these as far as there are any, and of others."""
-        self.ask(customer_ids)
+        # Nearly all are known, and an id is dear to look up.
+        unknown = [one for one in customer_ids if one not in self._deletions]
+        if unknown:
+            self.ask(unknown)
         self._held.update(customer_ids)
         return self._deletions
 
     def note_written(self, customer_id: UUID) -> None:
         """An interaction is written for it."""
-        if customer_id in self._planned:
+        if self._planned and customer_id in self._planned:
             self._made[customer_id] = self._planned[customer_id]
 
     def make(self) -> tuple[together.Together | None, list[Metered]]:

@@ -100,6 +100,7 @@ class Together:
 
     def update(self, before: EntryRecord, after: EntryRecord, change: Change) -> None:
         self._hold_key(after, before.key)
+        self._digests.pop(after.id, None)
         self._put(after, change)
 
     def is_written(self, entry_id: UUID) -> bool:
@@ -252,7 +253,6 @@ class Together:
 
     def _put(self, record: EntryRecord, change: Change) -> None:
         self._records[record.id] = self._written[record.id] = record
-        self._digests.pop(record.id, None)
         self._changes.append(change)
         self._owners.note_written(record.customer_id)
 

@@ -133,6 +133,7 @@ class Together:
     def update(self, before: CustomerRecord, after: CustomerRecord, change: Change, *, own: ExternalKey | None) -> None:
         if before.external_ids != after.external_ids:
             self._hold_keys(after, before.external_ids)
+        self._digests.pop(after.id, None)
         self._put(after, change)
 
     def is_written(self, customer_id: UUID) -> bool:
@@ -229,7 +230,6 @@ class Together:
 
     def _put(self, record: CustomerRecord, change: Change) -> None:
         self._records[record.id] = self._written[record.id] = record
-        self._digests.pop(record.id, None)
         self._changes.append(change)
         if not self._known_by:
             return
