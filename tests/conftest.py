@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,13 @@ SECRET_KEY = "a key that only the tests sign with, of 32 characters or more"
 # What customers leave behind; tokens aside, with which a test goes on.
 DATA_TABLES = "contact_history, contact_history_keys, customers, customer_keys, events, idempotency_keys, segment_members"
 TABLES = f"{DATA_TABLES}, segments, segment_states, segment_counts, attribute_edition, attributes, tokens"
+
+
+def wait_for_indexes() -> None:
+    """Until nobody builds or drops indexes of attributes any more, who would wait for a test that waits for him."""
+    for thread in threading.enumerate():
+        if thread.name == "attribute-indexes":
+            thread.join()
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +98,7 @@ def session_app(config: Config) -> Iterator[Flask]:
 @pytest.fixture
 def app(session_app: Flask, config: Config) -> Flask:
     """The application, over empty tables."""
+    wait_for_indexes()
     with session_app.extensions["kehu"].database.engine.connect() as connection:
         connection.execute(text(f"TRUNCATE {TABLES}"))
         connection.execute(text("UPDATE feed_epoch SET epoch = 1"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from typing import Any
 
@@ -16,6 +15,7 @@ from app.core import limits
 from tests.attributes.test_attributes import TYPES, define
 from tests.builders import customer, execute, insert_customers, rows
 from tests.client import Api, pointers, problem
+from tests.conftest import wait_for_indexes
 from tests.customers.test_plans import explained
 
 INDEXES = (
@@ -27,9 +27,7 @@ INDEXES = (
 def no_indexes(app: Flask, config: Config) -> Any:
     """None before, and none left behind."""
     yield
-    for thread in threading.enumerate():
-        if thread.name == "attribute-indexes":
-            thread.join()
+    wait_for_indexes()
     execute(app, "TRUNCATE attributes")
     indexing.reconcile(config.database_url or "", config)
     assert rows(app, INDEXES) == []
