@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bench.processes import Process
 
+# A look at all processes takes sixteen milliseconds of a processor that is measured.
 _EVERY_SECONDS = 1.0
 
 

@@ -72,8 +72,7 @@ EXTREMES: Mapping[str, Extreme] = {
 class Draft(NamedTuple):
     """Metrics after a change, but for the extremes in `lost` and the question whether an order is left in the currencies `emptied`."""
 
-    # By name, in the order of NAMES.
-    values: dict[str, Any]
+    metrics: Metrics
     lost: frozenset[str]
     emptied: frozenset[str]
 
@@ -96,18 +95,18 @@ def draft(before: Metrics, *, gone: Collection[Fact], come: Collection[Fact]) ->
     values["contact_count"] += len(come) - len(gone)
     values["order_count"] += _orders(come) - _orders(gone)
     values["order_total"], emptied = _totals(before.order_total, gone, come)
-    return Draft(values, frozenset(lost), emptied)
+    return Draft(Metrics._make(values.values()), frozenset(lost), emptied)
 
 
 def settled(drafted: Draft, *, found: Mapping[str, datetime | None] = MappingProxyType({}), left: Collection[str] = ()) -> Metrics:
     """The metrics, once `found` says what the lost extremes fall back to and `left` in which emptied currencies orders are left; neither
     need be said where the draft is not open."""
-    values = drafted.values
-    if drafted.is_open:
-        emptied = drafted.emptied.difference(left)
-        totals = {name: amount for name, amount in values["order_total"].items() if name not in emptied}
-        values = {**values, **{name: found[name] for name in drafted.lost}, "order_total": totals}
-    return Metrics._make(values.values())
+    if not drafted.is_open:
+        return drafted.metrics
+    emptied = drafted.emptied.difference(left)
+    totals = {name: amount for name, amount in drafted.metrics.order_total.items() if name not in emptied}
+    times: dict[str, Any] = {name: found[name] for name in drafted.lost}
+    return drafted.metrics._replace(order_total=totals, **times)
 
 
 def _extremes(facts: Collection[Fact]) -> dict[str, datetime]:

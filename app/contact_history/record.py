@@ -95,8 +95,8 @@ WRITABLE = (
     "attributes",
 )
 
-# What an event of a new one tells: all that is shown.
-TOLD = ("id", "customer_id", *WRITABLE, "version", "created_at", "updated_at", "deleted_at")
+# What an event of a new one tells: all that is shown, which is all but the last.
+TOLD = EntryRecord._fields[:-1]
 
 # What is made from its fields and never shown.
 DERIVED = ("search_text", "search_grams")

@@ -17,8 +17,8 @@ from app.core.syncing import ExternalKey
 
 # Any: values of an interaction's fields.
 
-# The fields of a record in their order, and what the first version has beside those that callers write.
-_NEW: dict[str, Any] = {**dict.fromkeys(EntryRecord._fields), "version": 1}
+# A record's fields, for their order.
+_FIELDS: dict[str, Any] = dict.fromkeys(EntryRecord._fields)
 
 
 def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer: str = "", own: ExternalKey | None = None) -> EntryRecord:
@@ -27,10 +27,10 @@ def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer:
     _check_living(book.hold([customer_id]), customer_id, pointer)
     unit = book.unit
     entry_id = new_id()
-    own_values = {"id": entry_id, "customer_id": customer_id, "created_at": unit.now, "updated_at": unit.now, "xid": unit.xid}
+    now = unit.now
+    ours = {"version": 1, "created_at": now, "updated_at": now, "deleted_at": None, "xid": unit.xid}
     # By place, since all are there in their order: by name a record takes twice as long.
-    record = EntryRecord._make({**_NEW, **values, **own_values}.values())
-    # All but the last, its transaction.
+    record = EntryRecord._make({**_FIELDS, **values, "id": entry_id, "customer_id": customer_id, **ours}.values())
     told = dict(zip(TOLD, record, strict=False))
     book.insert(record, Change("contact_history.created", subject(entry_id), None, told, TOLD, customer_id), own=own)
     return record

@@ -24,6 +24,7 @@ from app.db.engines import driver_connection
 ROWS = 100
 
 _NULL = rb"\N"
+_NOTHING: Sequence[Any] = (None, {}, [])
 # An escape, or what only looks like one behind a backslash that stands for itself.
 _ESCAPE = re.compile(rb"\\(?:u00([0-9a-f]{2})|.)")
 
@@ -82,8 +83,9 @@ def _writer(kind: TypeEngine[Any]) -> Callable[[Sequence[Any]], Sequence[bytes]]
 
 def _column(writer: Callable[[Sequence[Any]], Sequence[bytes]], values: Sequence[Any]) -> Sequence[bytes]:
     first = values[0]
-    # As times, versions and whatever nobody has said are. Of documents only what is empty or written, since 1 is equal to true.
-    is_comparable = writer is not _documents or not first or isinstance(first, bytes)
+    # Often they are all the same: versions, times of writing, what nobody has said. Documents are not compared, since 1 is equal to true,
+    # but where they are written already or hold nothing.
+    is_comparable = writer is not _documents or isinstance(first, bytes) or first in _NOTHING
     if is_comparable and first == values[-1] and values.count(first) == len(values):
         return [_NULL if first is None else writer((first,))[0]] * len(values)
     there = [value for value in values if value is not None]

@@ -1,4 +1,4 @@
-"""Statements that every request runs: compiled once, and run by the driver's own library.
+"""Statements of a fixed shape: compiled once, and run by the driver's own library.
 
 SQLAlchemy's way from a compiled statement to its rows takes as long again as the driver's, and the driver's cursor as long again as its
 library, libpq. What is the same is the statement, the types of its values and the pooled connection.

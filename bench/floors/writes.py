@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from psycopg.types.json import Jsonb, set_json_dumps
+from psycopg.types.json import Json, Jsonb, set_json_dumps
 
 from app.core.ids import new_id
 from app.customers import merging
@@ -47,7 +47,7 @@ _UPDATE = (
     "WITH written AS (UPDATE customers SET owner = %(owner)s, version = version + 1, updated_at = %(now)s, xid = %(xid)s::xid8 "
     f"WHERE id = %(id)s AND version = %(version)s AND xid <= %(xid)s::xid8 RETURNING 1) {_EVENT}"
 )
-_ACTOR = Jsonb({"type": "token", "id": str(_TOKEN), "name": "bench"})
+_ACTOR = Json({"type": "token", "id": str(_TOKEN), "name": "bench"})
 
 
 def _create(connection: psycopg.Connection[Any], parts: Parts, body: bytes) -> bytes:
@@ -130,7 +130,7 @@ def _event(kind: str, customer_id: UUID, data: dict[str, Any], xid: str, now: da
         "actor": _ACTOR,
         "now": now,
         "xid": xid,
-        "data": Jsonb(data),
+        "data": Json(data),
     }
 
 

@@ -31,14 +31,15 @@ class Owners:
         self._unknown: set[UUID] = set()
         # Decisions rest on what these are.
         self._held: set[UUID] = set()
-        # To be made once an interaction is theirs, and those of whom one is.
+        # To be made once an interaction is theirs, both ways; and those of whom one is.
         self._planned: dict[UUID, ExternalKey] = {}
+        self._planned_ids: dict[ExternalKey, UUID] = {}
         self._made: dict[UUID, ExternalKey] = {}
 
     @property
     def planned_keys(self) -> Collection[ExternalKey]:
         """Those by which nobody was found."""
-        return self._planned.values()
+        return self._planned_ids.keys()
 
     @property
     def made_keys(self) -> Collection[ExternalKey]:
@@ -66,21 +67,15 @@ class Owners:
     def find(self, key: ExternalKey) -> UUID | None:
         if key not in self._by_key:
             self.ask_by_key([key])
-        customer_id = self._by_key[key]
-        # Of one that was only planned, for an interaction that was refused, nobody is to know.
-        if self._planned and customer_id in self._planned and customer_id not in self._made:
-            return None
-        return customer_id
+        return self._by_key[key]
 
     def plan(self, key: ExternalKey) -> UUID:
-        """The id of a customer that is made when an interaction is written for it: one that is refused leaves nothing behind."""
-        planned = self._by_key.get(key)
-        if planned is not None:
-            return planned
-        customer_id = new_id()
-        self._planned[customer_id] = key
-        self._by_key[key] = customer_id
-        self._deletions[customer_id] = None
+        """The id of a customer that is made and found once an interaction is written for it: one that is refused leaves nothing behind."""
+        customer_id = self._planned_ids.get(key)
+        if customer_id is None:
+            customer_id = self._planned_ids[key] = new_id()
+            self._planned[customer_id] = key
+            self._deletions[customer_id] = None
         return customer_id
 
     def deleted_at(self, customer_id: UUID) -> datetime | None:
@@ -99,8 +94,10 @@ class Owners:
 
     def note_written(self, customer_id: UUID) -> None:
         """An interaction is written for it."""
-        if self._planned and customer_id in self._planned:
-            self._made[customer_id] = self._planned[customer_id]
+        key = self._planned.get(customer_id) if self._planned else None
+        if key is not None:
+            self._made[customer_id] = key
+            self._by_key[key] = customer_id
 
     def make(self) -> tuple[together.Together | None, list[Metered]]:
         """The customers of whom an interaction is, in a book that is still to be written, and as they will be."""

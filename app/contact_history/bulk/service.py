@@ -24,7 +24,7 @@ from app.db.unit_of_work import UnitOfWork
 # Any: values of an interaction's fields.
 
 
-# Tuples, since imports make millions of them.
+# A tuple, and the other one below, since imports make millions of them.
 class Item(NamedTuple):
     """One write among many: of the interaction with `entry_id`, or of the one that `key` stands for; with neither, a new one."""
 
