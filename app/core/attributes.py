@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -47,9 +49,7 @@ def clean_value(value: Any) -> Any:  # Any: what JSON holds
         cleaned = text.clean_block(value, max_length=limits.ATTRIBUTE_TEXT_MAX)
         return Cell(cleaned) if isinstance(value, Cell) else cleaned
     if isinstance(value, int):
-        if not -_INT64 <= value < _INT64:
-            raise Fault("out_of_range", "A whole number has to fit into 64 bits.")
-        return value
+        return value if -_INT64 <= value < _INT64 else _as_double(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise Fault("out_of_range", "This number is too large.")
@@ -83,6 +83,15 @@ def check_size(attributes: Mapping[str, Any]) -> None:
     """Raises Invalid where all together have come to more than a row may hold."""
     if len(orjson.dumps(attributes)) > _BYTES_MAX:
         raise Invalid([FieldFault("/attributes", "too_long", f"All attributes together may have {_BYTES_MAX} bytes as JSON.")])
+
+
+def _as_double(value: int) -> float:
+    """The double that is answered as this whole number beyond 64 bits, so that what was answered can be sent again. Raises Fault."""
+    with suppress(OverflowError):
+        double = float(value)
+        if Decimal(repr(double)) == value:
+            return double
+    raise Fault("out_of_range", "A whole number has to fit into 64 bits.")
 
 
 def _as_read_back(value: float) -> float:

@@ -50,3 +50,5 @@ class Done(NamedTuple):
     outcome: Outcome
     id: UUID
     version: int
+    # Whether nothing is there after it, which it may not have been before.
+    is_gone: bool = False

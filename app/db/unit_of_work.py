@@ -90,8 +90,8 @@ class UnitOfWork:
         """Insert rows by COPY, in their order, each text as soon as it is made; what makes them must not ask for the connection.
 
         It stays open for more of the same, and the database is at them while those are made, until the connection is asked for: only then
-        what is wrong with a row may be raised. One that was kept from before must not be used meanwhile: by libpq's way the transaction would
-        be lost, by the driver's it would wait for ever.
+        what is wrong with a row may be raised. One that was kept from before must not be used meanwhile: by libpq's way the transaction
+        would be lost, by the driver's it would wait for ever.
         """
         if self._copy is None or self._copy.copying is not copying:
             self._copy = OpenCopy(copying, self.connection)

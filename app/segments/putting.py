@@ -103,7 +103,7 @@ class _Taken:
             outcome = self.put(customer_id) if item.is_in else self.remove(customer_id)
         except KehuError as error:
             return error.kept()
-        return Done(outcome, customer_id, _NO_VERSION)
+        return Done(outcome, customer_id, _NO_VERSION, is_gone=not item.is_in)
 
     def put(self, customer_id: UUID) -> Outcome:
         if customer_id not in self.deleted:

@@ -148,7 +148,7 @@ class TestBatch:
             (201, "created"),
             (200, "unchanged"),
             (204, "deleted"),
-            (200, "unchanged"),
+            (204, "unchanged"),
             (404, "failed"),
             (422, "failed"),
             (422, "failed"),

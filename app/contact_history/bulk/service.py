@@ -144,4 +144,4 @@ def _delete(book: Together, item: Item) -> Done:
     if before is None:
         raise NotFound
     after = service.delete(book, entry_id=before.entry.id, precondition=item.precondition)
-    return Done(Outcome.UNCHANGED if after is before.entry else Outcome.DELETED, after.id, after.version)
+    return Done(Outcome.UNCHANGED if after is before.entry else Outcome.DELETED, after.id, after.version, is_gone=True)

@@ -158,7 +158,7 @@ def _delete(book: Book, item: Item) -> Done:
     if before is not None and syncing.is_stale(before, item.data):
         return Done(Outcome.STALE, before.id, before.version)
     after = service.delete(book, customer_id=customer_id, precondition=item.precondition)
-    return Done(Outcome.UNCHANGED if after is before else Outcome.DELETED, after.id, after.version)
+    return Done(Outcome.UNCHANGED if after is before else Outcome.DELETED, after.id, after.version, is_gone=True)
 
 
 def _is_made_by(synced: syncing.Synced, item: Item) -> bool:

@@ -24,8 +24,6 @@ from app.web.streams.lines import Line, LineResult
 # By name: to call the Enum takes three times as long.
 _OPS = {op.value: op for op in Op}
 
-_STATUSES = {Outcome.CREATED: HTTPStatus.CREATED, Outcome.DELETED: HTTPStatus.NO_CONTENT}
-
 # Part of every digest: to be raised where the same line comes to mean something else.
 _MEANING = b"kehu-line-1"
 
@@ -86,7 +84,9 @@ def shown(index: int, sent: Any, result: Result, *, request_id: str) -> dict[str
 
 def status_of(done: Done) -> int:
     """As the same write alone would be answered."""
-    return _STATUSES.get(done.outcome, HTTPStatus.OK)
+    if done.is_gone:
+        return HTTPStatus.NO_CONTENT
+    return HTTPStatus.CREATED if done.outcome is Outcome.CREATED else HTTPStatus.OK
 
 
 def key_of_line(data: Mapping[str, Any], *, source: str | None) -> ExternalKey | None:

@@ -108,11 +108,8 @@ def _single(api: Api, item: dict[str, Any], query: dict[str, str]) -> tuple[int,
             if found.status_code == 404 or found.json.get("code") == "customer_deleted":
                 return _told(found.status_code, found.json)
             entry_id = found.json["id"] if found.status_code == 200 else found.json["existing_id"]
-        before = api.get(f"/v1/contact-history/{entry_id}")
-        is_withdrawn = before.status_code == 410 and before.json["code"] == "contact_history_deleted"
         response = api.delete(f"/v1/contact-history/{entry_id}", headers=headers)
-        # Nothing to withdraw: in a batch that is said.
-        return _told(200 if is_withdrawn else response.status_code, response.json)
+        return _told(response.status_code, response.json)
     if by_key is not None:
         response = api.put(by_key, data, query_string={"mode": item["op"], **query}, headers=headers)
     elif "id" in item:

@@ -117,10 +117,8 @@ def _single(api: Api, item: dict[str, Any], query: dict[str, str]) -> tuple[int,
             if found.status_code == 404:
                 return _told(404, found.json)
             customer_id = found.json["id"] if found.status_code == 200 else found.json["existing_id"]
-        before = api.get(f"/v1/customers/{customer_id}").status_code
         response = api.delete(f"/v1/customers/{customer_id}", headers=headers)
-        # Nothing to delete: in a batch that is said.
-        return _told(200 if before == 410 else response.status_code, response.json)
+        return _told(response.status_code, response.json)
     if by_key is not None:
         response = api.put(by_key, data, query_string={"mode": item["op"], **matching, **query}, headers=headers)
     elif "id" in item:

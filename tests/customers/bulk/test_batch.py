@@ -43,7 +43,7 @@ class TestBatch:
             {"index": 4, "client_ref": None, "status": 200, "outcome": "updated", "id": other["id"], "version": 2},
             {"index": 5, "client_ref": None, "status": 200, "outcome": "unchanged", "id": other["id"], "version": 2},
             {"index": 6, "client_ref": None, "status": 204, "outcome": "deleted", "id": known["id"], "version": 3},
-            {"index": 7, "client_ref": None, "status": 200, "outcome": "unchanged", "id": known["id"], "version": 3},
+            {"index": 7, "client_ref": None, "status": 204, "outcome": "unchanged", "id": known["id"], "version": 3},
         ]
         assert [api.get(f"/v1/customers/{customer_id}").json["given_name"] for customer_id in new] == ["Li", "Wei", None]
         assert api.get(f"/v1/customers/{known['id']}").status_code == 410
