@@ -55,6 +55,11 @@ class Config:
     max_body_bytes: int = 1_048_576
 
     @property
+    def requests(self) -> int:
+        """How many requests a process answers at once: one thread is kept for those that ask after its health."""
+        return self.threads - 1
+
+    @property
     def streams(self) -> int:
         """How many imports and exports may run at once in a process: half of its threads, so that short requests always find one."""
         return max(1, self.threads // 2)

@@ -87,7 +87,7 @@ def create_app(config: Config) -> Flask:
     metrics.install(app, config.metrics_token, lambda: _measured(database))
     written = api.document_api(app, [blueprint for name in config.services for blueprint in _BLUEPRINTS[name]])
     docs.install(app, written)
-    app.wsgi_app = edge.Edge(app.wsgi_app, edge.Admission(limit=config.threads - 1, wait=config.admission_wait))  # type: ignore[method-assign]
+    app.wsgi_app = edge.Edge(app.wsgi_app, edge.Admission(limit=config.requests, wait=config.admission_wait))  # type: ignore[method-assign]
     return app
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, abort, request
 
+from app.config import Config
 from app.core import limits
 from app.web import dump, gate
 from app.web.document import complete, header_docs
@@ -55,7 +56,7 @@ _METRICS_SECURITY = {"metrics": {"type": "http", "scheme": "bearer", "descriptio
 
 def install(app: Flask, document: dict[str, Any]) -> None:  # Any: the document is JSON
     """Serve `/openapi.json`, `/docs` and `/v1/meta/limits`; none needs a token."""
-    caps = _caps(app.extensions["kehu"].config.max_body_bytes)
+    caps = _caps(app.extensions["kehu"].config)
     app.extensions[EXTENSION] = document
     complete(document)
     document["paths"] |= _paths(list(caps))
@@ -87,9 +88,14 @@ def install(app: Flask, document: dict[str, Any]) -> None:  # Any: the document 
     app.add_url_rule("/v1/meta/limits", "limits", show_limits)
 
 
-def _caps(max_body_bytes: int) -> dict[str, int]:
-    named = {name.lower(): value for name, value in vars(limits).items() if name.isupper()}
-    return {"body_bytes_max": max_body_bytes, **named}
+def _caps(config: Config) -> dict[str, int]:
+    """What is set for this service, and what holds for every one."""
+    ours = {
+        "body_bytes_max": config.max_body_bytes,
+        "process_requests_max": config.requests,
+        "process_streams_max": config.streams,
+    }
+    return ours | {name.lower(): value for name, value in vars(limits).items() if name.isupper()}
 
 
 def _paths(caps: list[str]) -> dict[str, Any]:

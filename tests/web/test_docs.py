@@ -69,7 +69,12 @@ class TestLimits:
         response = ask(app, "GET", "/v1/meta/limits")
 
         caps = {name.lower(): value for name, value in vars(limits).items() if name.isupper()}
-        assert response.json == {"body_bytes_max": config.max_body_bytes, **caps}
+        ours = {
+            "body_bytes_max": config.max_body_bytes,
+            "process_requests_max": config.threads - 1,
+            "process_streams_max": config.threads // 2,
+        }
+        assert response.json == ours | caps
         assert {"page_max", "nesting_max", "tags_max", "name_max", "members_max", "faults_max"} <= set(response.json)
 
     def test_what_it_says_is_what_holds(self, api: Api) -> None:
