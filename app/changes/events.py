@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Row
 
 SOURCE = "urn:kehu"
 
 
-def shown(row: Row[Any], position_text: Callable[[tuple[int, int, int]], str]) -> dict[str, Any]:  # Any: the log's columns, and JSON
+def shown(row: Sequence[Any], position_text: Callable[[tuple[int, int, int]], str]) -> dict[str, Any]:  # Any: the log's columns, and JSON
     """An `EventSchema`, made by hand: a page of the feed has a thousand of them, and a compiled dump of each would cost a third more."""
-    epoch, xid, number, event_id, kind, subject, actor, request_id, time, data = tuple(row)[-10:]
+    epoch, xid, number, event_id, kind, subject, actor, request_id, time, data = row[-10:]
     return {
         "id": event_id,
         "source": SOURCE,

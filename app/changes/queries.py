@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ARRAY, Connection, Row, Text, any_, bindparam, cast, func, select, text, tuple_
-from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy import ARRAY, Connection, Row, Text, TextClause, any_, bindparam, cast, func, select, text, tuple_
 
 from app.changes.models import Event, FeedEpoch
 from app.db.columns import Xid8
+from app.db.prepared import Prepared
 
 # Any: the columns of a row.
 _SHOWN = (
@@ -38,16 +38,21 @@ _BEFORE = tuple_(Event.xid, Event.id) < tuple_(bindparam("xid", type_=Event.xid.
 _OF_TYPES = Event.type == any_(bindparam("types", type_=ARRAY(Text)))
 
 
-# What `app.changes.events` shows, in its order; the last columns of every statement here.
-_COLUMNS = "e.xid, e.id, e.event_id, e.type, e.subject, CAST(e.actor AS text) AS actor, e.request_id, e.time, CAST(e.data AS text) AS data"
+# What `app.changes.events` shows, in its order; the last columns of every statement here. As what costs least to read: a transaction's id
+# as a number, an event's as the text that it is shown as.
+_XID = "CAST(CAST({} AS text) AS bigint)"
+_COLUMNS = f"""
+    {_XID.format("e.xid")}, e.id, CAST(e.event_id AS text), e.type, e.subject, CAST(e.actor AS text), e.request_id, e.time,
+    CAST(e.data AS text)
+"""
 
 
-def _feed(*, narrowed: str, filtered: str) -> TextualSelect:
+def _feed(*, narrowed: str, filtered: str) -> TextClause:
     """The statement of a page. `narrowed` is served by an index; `filtered` is asked of each event in a window of :window.
 
-    The window keeps a page's cost the same however rare the types are that are asked for. `last` is the last event looked at: the next page
-    begins there, whether or not that one was asked for. It is an event and not the bound itself, since a crash may give out transaction
-    ids again of which nothing was written.
+    The window keeps a page's cost the same however rare the types are that are asked for. The first row tells of the page: the last event
+    looked at, None where there was none, for the next page begins there, whether or not that one was asked for. It is an event and not the
+    bound itself, since a crash may give out transaction ids again of which nothing was written.
     """
     # Materialized, or the window would be computed once for `last` and once more for the page.
     return text(
@@ -65,12 +70,18 @@ def _feed(*, narrowed: str, filtered: str) -> TextualSelect:
         ), page AS (
             SELECT * FROM looked_at {filtered} ORDER BY xid, id LIMIT :count
         )
-        SELECT
-            bound.xmax, (SELECT count(*) FROM looked_at) AS looked_at, last.xid AS last_xid, last.id AS last_id, bound.epoch, {_COLUMNS}
-        FROM bound LEFT JOIN last ON true LEFT JOIN page e ON true
-        ORDER BY e.xid, e.id
+        SELECT * FROM (
+            SELECT
+                {_XID.format("bound.xmax")} AS xmax, (SELECT count(*) FROM looked_at) AS looked_at,
+                bound.epoch, {_XID.format("last.xid")} AS xid, last.id,
+                NULL AS event_id, NULL AS type, NULL AS subject, NULL AS actor, NULL AS request_id, NULL AS time, NULL AS data
+            FROM bound LEFT JOIN last ON true
+            UNION ALL
+            SELECT NULL, NULL, bound.epoch, {_COLUMNS} FROM page e CROSS JOIN bound
+        ) AS told
+        ORDER BY looked_at NULLS LAST, xid, id
         """
-    ).columns(xmax=Xid8, last_xid=Xid8, xid=Xid8)
+    )
 
 
 _BY_SUBJECT = "AND subject = :subject"
@@ -78,11 +89,11 @@ _BY_TYPES = "type = ANY(:types)"
 _NOT_SEEN = "NOT pg_visible_in_snapshot(xid, CAST(:snapshot AS pg_snapshot))"
 
 
-def _statement(*, by_subject: bool, by_types: bool, not_seen: bool) -> TextualSelect:
+def _statement(*, by_subject: bool, by_types: bool, not_seen: bool) -> Prepared:
     conditions = [condition for condition, wanted in ((_BY_TYPES, by_types), (_NOT_SEEN, not_seen)) if wanted]
     filtered = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     statement = _feed(narrowed=_BY_SUBJECT if by_subject else "", filtered=filtered)
-    return statement.bindparams(bindparam("types", type_=ARRAY(Text))) if by_types else statement
+    return Prepared(statement.bindparams(bindparam("types", type_=ARRAY(Text))) if by_types else statement)
 
 
 _STATEMENTS = {
@@ -94,9 +105,10 @@ _SNAPSHOT = select(select(FeedEpoch.epoch).scalar_subquery(), cast(func.pg_curre
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """Events in the feed's order. `last` is the last event looked at, None where there was none; `whole`: there are no more yet."""
+    """Events in the feed's order, as `app.changes.events` shows them. `last` is the last event looked at, None where there was none;
+    `whole`: there are no more yet."""
 
-    events: Sequence[Row[Any]]
+    events: Sequence[Sequence[Any]]
     last: tuple[int, int] | None
     whole: bool
     epoch: int
@@ -141,19 +153,15 @@ def read_feed(
         values["types"] = list(types)
     if snapshot is not None:
         values["snapshot"] = snapshot
-    rows = db.execute(_STATEMENTS[subject is not None, types is not None, snapshot is not None], values).all()
-    first = rows[0]
-    events = [row for row in rows if row.id is not None]
+    (xmax, looked_at, epoch, last_xid, last_id, *_), *events = _STATEMENTS[
+        subject is not None, types is not None, snapshot is not None
+    ].all(db, values)
     full = len(events) == count
-    last = (first.last_xid, first.last_id) if first.last_xid is not None else None
-    return FeedPage(
-        events=events,
+    last = (last_xid, last_id) if last_xid is not None else None
+    if full:
         # A full page may end before the window does.
-        last=(events[-1].xid, events[-1].id) if full else last,
-        whole=not full and first.looked_at < window,
-        epoch=first.epoch,
-        xmax=first.xmax,
-    )
+        last = (events[-1][3], events[-1][4])
+    return FeedPage(events=events, last=last, whole=not full and looked_at < window, epoch=epoch, xmax=xmax)
 
 
 _OLDEST_NOT_SHOWN = select(func.extract("epoch", func.now() - func.min(Event.time))).where(

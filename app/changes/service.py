@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from app.changes import catalogue, queries
 from app.changes.positions import Place
@@ -27,7 +27,7 @@ _RESTART = "/v1/changes"
 class Followed:
     """Events behind a position, and the place from which to go on. `whole`: there are no more at present."""
 
-    events: Sequence[Row[Any]]  # Any: the columns of the log's queries
+    events: Sequence[Sequence[Any]]  # Any: the columns of the log's queries
     next_position: Place
     whole: bool
 
@@ -43,7 +43,7 @@ def follow(
     types = catalogue.visible(caller, patterns)
     place = (after.xid, after.id) if after is not None else _BEGINNING
     snapshot = after.snapshot if after is not None else None
-    events: list[Row[Any]] = []
+    events: list[Sequence[Any]] = []
     until = time.monotonic() + _SECONDS
     while True:
         wanted = count - len(events)

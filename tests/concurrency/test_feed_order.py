@@ -10,7 +10,7 @@ import orjson
 from flask import Flask
 from sqlalchemy import text
 
-from app.changes import service
+from app.changes import events, service
 from app.changes.positions import Place
 from app.config import Config
 from app.core.caller import command_line
@@ -24,17 +24,18 @@ def read_all(database: Database, after: Place | None, page: int = 500) -> tuple[
     while True:
         with database.engine.connect() as connection:
             followed = service.follow(connection, command_line("tests"), after=after, patterns=None, subject=None, count=page)
-        found += [(row.subject, orjson.loads(row.data)["after"]["version"]) for row in followed.events]
+        for shown in orjson.loads(orjson.dumps([events.shown(row, str) for row in followed.events])):
+            found.append((shown["subject"], shown["data"]["after"]["version"]))
         after = followed.next_position
         if followed.whole:
             return found, after
 
 
-def out_of_order(events: list[tuple[str, int]]) -> int:
+def out_of_order(told: list[tuple[str, int]]) -> int:
     """How many events do not carry the version after the one before them."""
     last: dict[str, int] = defaultdict(int)
     wrong = 0
-    for subject, version in events:
+    for subject, version in told:
         wrong += version != last[subject] + 1
         last[subject] = version
     return wrong
