@@ -131,6 +131,32 @@ class TestCopying:
 
         assert found == documents
 
+    @pytest.mark.parametrize(
+        "documents",
+        [[{"a": 1}, {"a": True}, {"a": 1.0}], [{}, {}, {}], [{"a": [1]}, {"a": [True]}, {"a": [1]}], [{"a": 0}, {"a": False}, {"a": -0.0}]],
+        ids=str,
+    )
+    def test_what_is_equal_to_python_stays_apart(self, session_app: Flask, documents: list[dict[str, Any]]) -> None:
+        copying = Copying(table_of(Customer), ["attributes"])
+
+        with instead_of(session_app, "customers", "attributes json") as connection:
+            insert(connection, copying, copying.texts([document] for document in documents))
+            found = connection.scalars(text("SELECT attributes::text FROM customers ORDER BY ctid")).all()
+
+        assert found == [to_json(document) for document in documents]
+
+    @pytest.mark.parametrize("last", ["a", "b", None])
+    def test_a_column_that_is_the_same_but_for_its_last(self, session_app: Flask, last: str | None) -> None:
+        copying = Copying(table_of(ContactHistoryEntry), ["body"])
+        sent = [*(["a"] * 100), last]
+
+        with instead_of(session_app, "contact_history", "body text") as connection:
+            insert(connection, copying, copying.texts([value] for value in sent))
+            insert(connection, copying, copying.texts([value] for value in reversed(sent)))
+            found = connection.scalars(text("SELECT body FROM contact_history ORDER BY ctid")).all()
+
+        assert found == [*sent, *reversed(sent)]
+
     def test_many_rows_arrive_in_their_order(self, session_app: Flask) -> None:
         copying = Copying(table_of(ContactHistoryEntry), ["version", "body"])
         sent = [(number, f"line {number}\nand its second" if number % 3 else None) for number in range(1005)]
