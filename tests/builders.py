@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from flask import Flask
 from sqlalchemy import Connection, insert, text
 
+from app.changes import events as changes
+from app.changes.service import Followed
 from app.core.ids import new_id
 from app.customers import merging
 from app.customers.models import Customer, CustomerKey
@@ -139,6 +142,12 @@ def rows(app: Flask, statement: str, **values: Any) -> Sequence[Any]:
 def execute(app: Flask, statement: str, **values: Any) -> None:
     with database(app) as connection:
         connection.execute(text(statement), values)
+
+
+def shown_events(followed: Followed) -> list[dict[str, Any]]:
+    """The events as the feed shows them, but for their positions."""
+    shown: list[dict[str, Any]] = orjson.loads(orjson.dumps([changes.shown(row, str) for row in followed.events]))
+    return shown
 
 
 def events(app: Flask) -> list[str]:

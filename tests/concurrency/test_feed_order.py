@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from uuid import UUID
 
-import orjson
 from flask import Flask
 from sqlalchemy import text
 
-from app.changes import events, service
+from app.changes import service
 from app.changes.positions import Place
 from app.config import Config
 from app.core.caller import command_line
 from app.db.engines import Database
+from tests.builders import shown_events
 from tests.concurrency import writers
 
 
@@ -24,8 +24,7 @@ def read_all(database: Database, after: Place | None, page: int = 500) -> tuple[
     while True:
         with database.engine.connect() as connection:
             followed = service.follow(connection, command_line("tests"), after=after, patterns=None, subject=None, count=page)
-        for shown in orjson.loads(orjson.dumps([events.shown(row, str) for row in followed.events])):
-            found.append((shown["subject"], shown["data"]["after"]["version"]))
+        found += [(event["subject"], event["data"]["after"]["version"]) for event in shown_events(followed)]
         after = followed.next_position
         if followed.whole:
             return found, after

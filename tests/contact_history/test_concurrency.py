@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import orjson
 from flask import Flask
 
 from app.changes import service as feed
@@ -108,9 +107,10 @@ def versions(database: Database) -> dict[str, list[tuple[int, int]]]:
     while True:
         with database.engine.connect() as connection:
             page = feed.follow(connection, command_line("tests"), after=after, patterns=None, subject=None, count=1000)
-        for row in (row for row in page.events if not row.subject.startswith("tokens/")):
-            told = orjson.loads(row.data)["after"]
-            found[row.subject].append((told["version"], told.get("metrics_version", 0)))
+        for event in builders.shown_events(page):
+            if not event["subject"].startswith("tokens/"):
+                told = event["data"]["after"]
+                found[event["subject"]].append((told["version"], told.get("metrics_version", 0)))
         after = page.next_position
         if page.whole:
             return found
