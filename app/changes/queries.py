@@ -38,9 +38,9 @@ _BEFORE = tuple_(Event.xid, Event.id) < tuple_(bindparam("xid", type_=Event.xid.
 _OF_TYPES = Event.type == any_(bindparam("types", type_=ARRAY(Text)))
 
 
-# What `app.changes.events` shows, in its order; the last columns of every statement here. As what costs least to read: a transaction's id
-# as a number, an event's as the text that it is shown as.
+# A transaction's id as a number, which costs less to read than the text that the driver has for it.
 _XID = "CAST(CAST({} AS text) AS bigint)"
+# What `app.changes.events` shows, in its order; the last columns of every statement here. An event's id as the text that it is shown as.
 _COLUMNS = f"""
     {_XID.format("e.xid")}, e.id, CAST(e.event_id AS text), e.type, e.subject, CAST(e.actor AS text), e.request_id, e.time,
     CAST(e.data AS text)
@@ -160,7 +160,8 @@ def read_feed(
     last = (last_xid, last_id) if last_xid is not None else None
     if full:
         # A full page may end before the window does.
-        last = (events[-1][3], events[-1][4])
+        _, _, _, xid, number, *_ = events[-1]
+        last = (xid, number)
     return FeedPage(events=events, last=last, whole=not full and looked_at < window, epoch=epoch, xmax=xmax)
 
 

@@ -50,5 +50,5 @@ class Done(NamedTuple):
     outcome: Outcome
     id: UUID
     version: int
-    # Whether nothing is there after it, which it may not have been before.
+    # Whether the thing is deleted now, by this write or by one before.
     is_gone: bool = False
