@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ARRAY, JSON, BigInteger, Connection, Integer, Table
 from sqlalchemy.types import TypeEngine
 
-from app.db.columns import LINE_END, Xid8, to_json_lines
+from app.db.columns import LINE_END, Xid8, to_array, to_json_lines
 from app.db.engines import driver_connection
 
 # Any: column values.
@@ -118,10 +118,5 @@ def _arrays(values: Sequence[Sequence[str]]) -> Sequence[bytes]:
     """Written in an array as in JSON, unless a string has something to escape: the array's own escapes know no line end."""
     written = to_json_lines(values)
     if b"\\" in written:
-        return _strings([_array(items) for items in values])
+        return _strings([to_array(items) for items in values])
     return [b"{" + items + b"}" for items in written[1:-1].split(b"]" + LINE_END + b"[")]
-
-
-def _array(items: Sequence[str]) -> str:
-    quoted = ('"' + item.replace("\\", r"\\").replace('"', r"\"") + '"' for item in items)
-    return "{" + ",".join(quoted) + "}"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
 
-from app.contact_history.metric_queries import Metered
 from app.contact_history.metrics import EXTREMES, NAMES, ORDER, Draft, Metrics
-from app.db.columns import to_json
+from app.db.columns import Ids, Several, Xid8, to_json
 from app.db.prepared import Prepared
 
 # Each by the end of an index; a row takes only its own way.
@@ -38,16 +37,17 @@ _LOST = Prepared(
     )
 )
 
-# With the columns' types and nothing else of the table, which has many columns.
-_TYPES = {"order_total": "jsonb", "contact_count": "int", "order_count": "int"}
+_TYPES = dict.fromkeys(EXTREMES, "timestamptz") | {"order_total": "jsonb", "contact_count": "int", "order_count": "int"}
 _UPDATE = Prepared(
     text(
         f"""
-        UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in (*NAMES, "metrics_version", "xid"))}
-        FROM json_to_recordset(CAST(:rows AS json)) AS sent (
-            id uuid, {", ".join(f"{name} {_TYPES.get(name, 'timestamptz')}" for name in NAMES)}, metrics_version bigint, xid xid8
-        ) WHERE c.id = sent.id
+        UPDATE customers c SET {", ".join(f"{name} = sent.{name}" for name in NAMES)}, metrics_version = c.metrics_version + 1, xid = :xid
+        FROM unnest(:id, {", ".join(f":{name}" for name in NAMES)}) AS sent (id, {", ".join(NAMES)}) WHERE c.id = sent.id
         """
+    ).bindparams(
+        bindparam("id", type_=Ids),
+        bindparam("xid", type_=Xid8()),
+        *(bindparam(name, type_=Several(kind)) for name, kind in _TYPES.items()),
     )
 )
 
@@ -76,12 +76,9 @@ def find_lost(db: Connection, drafts: Mapping[UUID, Draft]) -> dict[UUID, Found]
     return found
 
 
-def row_to_update(customer: Metered, after: Metrics, *, xid: int) -> str:
-    """One of what `update_metrics` takes."""
-    return to_json({"id": customer.id, **after._asdict(), "metrics_version": customer.state.metrics_version + 1, "xid": xid})
-
-
-def update_metrics(db: Connection, rows: Collection[str]) -> None:
+def update_metrics(db: Connection, metrics: Mapping[UUID, Metrics], *, xid: int) -> None:
     """Write the metrics of customers that this transaction has locked."""
-    if rows:
-        _UPDATE.run(db, {"rows": f"[{','.join(rows)}]"})
+    if not metrics:
+        return
+    columns = dict(zip(NAMES, zip(*metrics.values(), strict=True), strict=True))
+    _UPDATE.run(db, {"id": metrics.keys(), **columns, "xid": xid})

@@ -12,13 +12,14 @@ from uuid import UUID
 from sqlalchemy import Connection, any_, bindparam, select, text
 
 from app.contact_history import queries
-from app.contact_history.models import ContactHistoryEntry
+from app.contact_history.models import ContactHistoryEntry, ContactHistoryKey
 from app.contact_history.record import STORED, EntryRecord
 from app.core.syncing import ExternalKey
 from app.customers.models import Customer
 from app.db.base import table_of
 from app.db.columns import Ids, to_json
 from app.db.copying import Copying
+from app.db.key_table import KeyTable
 from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 
@@ -49,33 +50,7 @@ _SYNCED = Prepared(
     )
 )
 
-_SENT_KEYS = "json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text)"
-# Key by key through the index, which a plan that was made while the table was small would not do.
-_HOLDERS = Prepared(
-    text(
-        f"""
-        SELECT sent.source, sent.external_id, found.customer_id, found.entry_id FROM {_SENT_KEYS} CROSS JOIN LATERAL (
-            SELECT customer_id, entry_id FROM contact_history_keys k
-            WHERE k.source = sent.source AND k.external_id = sent.external_id LIMIT 1
-        ) AS found
-        """
-    )
-)
-# Sorted, so that two who claim the same ids wait for each other in one order.
-_CLAIM = Prepared(
-    text(
-        """
-        INSERT INTO contact_history_keys (source, external_id, customer_id, entry_id)
-        SELECT source, external_id, customer_id, entry_id
-        FROM json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text, customer_id uuid, entry_id uuid)
-        ORDER BY source COLLATE "C", external_id COLLATE "C"
-        ON CONFLICT (source, external_id) DO NOTHING
-        """
-    )
-)
-_RELEASE = Prepared(
-    text(f"DELETE FROM contact_history_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
-)
+_KEYS = KeyTable(table_of(ContactHistoryKey))
 
 _SENT_ROWS = "json_populate_recordset(NULL::contact_history, CAST(:rows AS json))"
 _INSERT = Copying(_ENTRIES, STORED)
@@ -117,26 +92,16 @@ def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[UUID,
 
 def list_holders(db: Connection, keys: Collection[ExternalKey]) -> dict[ExternalKey, tuple[UUID, UUID]]:
     """The ids of the customer and of the interaction that each external id stands for, where it stands for one."""
-    if not keys:
-        return {}
-    found = _HOLDERS.all(db, {"keys": _json_of_keys(keys)})
-    return {ExternalKey(source, external_id): (customer_id, entry_id) for source, external_id, customer_id, entry_id in found}
+    return {key: (customer_id, entry_id) for key, (customer_id, entry_id) in _KEYS.find(db, keys).items()}
 
 
 def release_keys(db: Connection, keys: Collection[ExternalKey]) -> None:
-    if keys:
-        _RELEASE.run(db, {"keys": _json_of_keys(keys)})
+    _KEYS.release(db, keys)
 
 
-def claim_keys(db: Connection, held: Mapping[ExternalKey, tuple[UUID, UUID]]) -> int:
-    """Take the external ids that nobody has; how many those were."""
-    if not held:
-        return 0
-    sent = [
-        {"source": key.source, "external_id": key.external_id, "customer_id": customer_id, "entry_id": entry_id}
-        for key, (customer_id, entry_id) in held.items()
-    ]
-    return _CLAIM.run(db, {"keys": to_json(sent)})
+def claim_keys(unit: UnitOfWork, held: Mapping[ExternalKey, tuple[UUID, UUID]]) -> None:
+    """Raises Outrun where somebody has one of them."""
+    _KEYS.claim(unit, held)
 
 
 def rows_to_update(rows: Iterable[Sequence[Any]]) -> str:
@@ -158,7 +123,3 @@ def take_out_entries(db: Connection, entries: Collection[EntryRecord]) -> None:
     """Remove rows that this transaction has locked, to be inserted for another customer."""
     if entries:
         _TAKE_OUT.run(db, {"rows": to_json([{"customer_id": entry.customer_id, "id": entry.id} for entry in entries])})
-
-
-def _json_of_keys(keys: Iterable[ExternalKey]) -> str:
-    return to_json([{"source": key.source, "external_id": key.external_id} for key in keys])

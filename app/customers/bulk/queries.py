@@ -1,6 +1,6 @@
 """Statements on sets of customers: as many round trips for a thousand as for one.
 
-New rows go by COPY. Others, and keys, travel as one JSON text that PostgreSQL reads as rows of the table: as fast as COPY into a temporary
+New rows go by COPY. Others travel as one JSON text that PostgreSQL reads as rows of the table: as fast as COPY into a temporary
 table here (59 to 60 us a row without indexes, of which 6 in Python against 28), with nothing to create, to clear or to escape.
 """
 
@@ -16,11 +16,12 @@ from sqlalchemy import Connection, any_, bindparam, select, text
 from app.attributes.models import AttributeEdition
 from app.core.syncing import ExternalKey
 from app.customers import queries
-from app.customers.models import Customer
+from app.customers.models import Customer, CustomerKey
 from app.customers.record import STORED, CustomerRecord
 from app.db.base import table_of
 from app.db.columns import Ids, to_json
 from app.db.copying import Copying
+from app.db.key_table import KeyTable
 from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 
@@ -45,31 +46,7 @@ _SYNCED = Prepared(
     ).where(Customer.id == any_(_IDS), Customer.deleted_at.is_(None))
 )
 
-_SENT_KEYS = "json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text)"
-# Key by key through the index, which a plan that was made while the table was small would not do.
-_KEYS = Prepared(
-    text(
-        f"""
-        SELECT sent.source, sent.external_id, found.customer_id FROM {_SENT_KEYS} CROSS JOIN LATERAL (
-            SELECT customer_id FROM customer_keys k WHERE k.source = sent.source AND k.external_id = sent.external_id LIMIT 1
-        ) AS found
-        """
-    )
-)
-_CLAIM = Prepared(
-    text(
-        """
-        INSERT INTO customer_keys (source, external_id, customer_id)
-        SELECT source, external_id, customer_id
-        FROM json_to_recordset(CAST(:keys AS json)) AS sent (source text, external_id text, customer_id uuid)
-        ORDER BY source COLLATE "C", external_id COLLATE "C"
-        ON CONFLICT (source, external_id) DO NOTHING
-        """
-    )
-)
-_RELEASE = Prepared(
-    text(f"DELETE FROM customer_keys k USING {_SENT_KEYS} WHERE k.source = sent.source AND k.external_id = sent.external_id")
-)
+_KEYS = KeyTable(table_of(CustomerKey))
 
 _INSERT = Copying(_CUSTOMERS, queries.INSERTED)
 _INSERTED = itemgetter(*map(STORED.index, queries.INSERTED))
@@ -104,24 +81,16 @@ def list_synced(db: Connection, ids: Collection[UUID]) -> dict[UUID, tuple[int, 
 
 def list_ids_by_key(db: Connection, keys: Collection[ExternalKey]) -> dict[ExternalKey, UUID]:
     """Whom each external id stands for, where it stands for somebody."""
-    if not keys:
-        return {}
-    return {
-        ExternalKey(source, external_id): customer_id for source, external_id, customer_id in _KEYS.all(db, {"keys": _json_of_keys(keys)})
-    }
+    return {key: customer_id for key, (customer_id,) in _KEYS.find(db, keys).items()}
 
 
 def release_keys(db: Connection, keys: Collection[ExternalKey]) -> None:
-    if keys:
-        _RELEASE.run(db, {"keys": _json_of_keys(keys)})
+    _KEYS.release(db, keys)
 
 
-def claim_keys(db: Connection, held: Mapping[ExternalKey, UUID]) -> int:
-    """Take the external ids that nobody has; how many those were. Sorted, as `app.customers.queries.claim_keys` is, and for its reason."""
-    if not held:
-        return 0
-    sent = [{"source": key.source, "external_id": key.external_id, "customer_id": customer_id} for key, customer_id in held.items()]
-    return _CLAIM.run(db, {"keys": to_json(sent)})
+def claim_keys(unit: UnitOfWork, held: Mapping[ExternalKey, UUID]) -> None:
+    """Raises Outrun where somebody has one of them."""
+    _KEYS.claim(unit, {key: (customer_id,) for key, customer_id in held.items()})
 
 
 def rows_to_update(rows: Iterable[Sequence[Any]]) -> str:
@@ -137,7 +106,3 @@ def insert_customers(unit: UnitOfWork, rows: Iterable[Sequence[Any]]) -> None:
 def update_customers(db: Connection, rows: str) -> None:
     """Write rows that this transaction has locked."""
     _UPDATE.run(db, {"rows": rows})
-
-
-def _json_of_keys(keys: Iterable[ExternalKey]) -> str:
-    return to_json([{"source": key.source, "external_id": key.external_id} for key in keys])

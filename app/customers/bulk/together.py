@@ -249,8 +249,7 @@ class Together:
         moved = {key: holder for key, holder in self._keys.items() if self._stored_keys[key] != holder}
         queries.release_keys(self.unit.connection, [key for key in moved if self._stored_keys[key] is not None])
         held = {key: holder for key, holder in moved.items() if holder is not None}
-        if queries.claim_keys(self.unit.connection, held) != len(held):
-            raise Outrun
+        queries.claim_keys(self.unit, held)
 
     def _row(self, record: CustomerRecord) -> Sequence[Any]:
         return merging.stored(record, digest=self._digests.get(record.id))
