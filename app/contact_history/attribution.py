@@ -48,7 +48,7 @@ def find(book: Book, data: Mapping[str, Any], *, create_missing: bool) -> Owner 
 def key_of(data: Mapping[str, Any]) -> ExternalKey | None:
     """The external id by which `data` names the customer, if it does so."""
     named = data.get("customer")
-    return None if named is None else ExternalKey(**named)
+    return None if named is None else ExternalKey(named["source"], named["external_id"])
 
 
 def settle(book: Book, owner: Owner, *, holder: UUID | None) -> UUID:

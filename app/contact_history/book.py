@@ -23,6 +23,9 @@ class Book(Protocol):
     @property
     def unit(self) -> UnitOfWork: ...
 
+    def new_id(self) -> UUID:
+        """For what is about to be inserted."""
+
     def find(self, entry_id: UUID, *, beside: UUID | None = None) -> FoundEntry | None:
         """The interaction as a change begins from it, withdrawn or not. `beside`: the customer that it may move to."""
 

@@ -13,6 +13,7 @@ from app.contact_history.metric_queries import Metered
 from app.contact_history.record import STORED, EntryRecord, FoundEntry
 from app.core.caller import Caller
 from app.core.errors import Conflict, Outrun
+from app.core.ids import new_id
 from app.core.syncing import ExternalKey
 from app.customers import direct as customers
 from app.customers import queries as customer_queries
@@ -29,6 +30,9 @@ class Direct:
         self.unit = unit
         self._caller = caller
         self._held: dict[UUID, Metered] = {}
+
+    def new_id(self) -> UUID:
+        return new_id()
 
     def find(self, entry_id: UUID, *, beside: UUID | None = None) -> FoundEntry | None:
         """Read without a lock at first, since most changes meet nobody and many turn out to be none. Where it was not the same any more

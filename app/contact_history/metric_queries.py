@@ -84,7 +84,7 @@ _LEFT = (
 
 # What the recount of one customer is made of; times in the names' order of EXTREMES.
 _TIMES = ", ".join(
-    f"{'min' if extreme.pick is min else 'max'}(occurred_at)"
+    f"{'min' if extreme.is_first else 'max'}(occurred_at)"
     + (f" FILTER (WHERE {extreme.by[0]} = '{extreme.by[1]}')" if extreme.by else "")
     + f" AS counted_{name}"
     for name, extreme in EXTREMES.items()
@@ -182,7 +182,7 @@ def _extremes(names: tuple[str, ...]) -> Select[Any]:
     found = []
     for name in names:
         extreme = EXTREMES[name]
-        pick = func.min if extreme.pick is min else func.max
+        pick = func.min if extreme.is_first else func.max
         belongs = () if extreme.by is None else (_ENTRIES.c[extreme.by[0]] == extreme.by[1],)
         found.append(select(pick(_ENTRIES.c.occurred_at)).where(*_LIVING, *belongs).scalar_subquery().label(name))
     return select(*found)

@@ -7,6 +7,7 @@ interaction and a chunk of ten thousand are the same sum.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,18 +55,25 @@ NAMES = Metrics._fields
 class Extreme:
     """A first or last time: the earliest or latest among the facts that belong to it."""
 
-    pick: Callable[[datetime, datetime], datetime]
+    is_first: bool
     # The column and value that an interaction belongs by; None: all do.
     by: tuple[str, str] | None
 
 
 EXTREMES: Mapping[str, Extreme] = {
-    "first_contact_at": Extreme(min, None),
-    "last_contact_at": Extreme(max, None),
-    "last_inbound_at": Extreme(max, ("direction", "inbound")),
-    "last_outbound_at": Extreme(max, ("direction", "outbound")),
-    "first_order_at": Extreme(min, ("kind", ORDER)),
-    "last_order_at": Extreme(max, ("kind", ORDER)),
+    "first_contact_at": Extreme(True, None),
+    "last_contact_at": Extreme(False, None),
+    "last_inbound_at": Extreme(False, ("direction", "inbound")),
+    "last_outbound_at": Extreme(False, ("direction", "outbound")),
+    "first_order_at": Extreme(True, ("kind", ORDER)),
+    "last_order_at": Extreme(False, ("kind", ORDER)),
+}
+
+
+# Where in `Metrics` they are, and of each extreme what is beyond what.
+_CONTACTS, _ORDERS, _TOTAL = map(NAMES.index, ("contact_count", "order_count", "order_total"))
+_BEYOND: Mapping[int, Callable[[datetime, datetime], bool]] = {
+    NAMES.index(name): operator.lt if extreme.is_first else operator.gt for name, extreme in EXTREMES.items()
 }
 
 
@@ -85,17 +93,17 @@ class Draft(NamedTuple):
 def draft(before: Metrics, *, gone: Collection[Fact], come: Collection[Fact]) -> Draft:
     """What follows for a customer with `before`. Of an interaction that changed, what it counted for before all is gone, and what it
     counts for after all has come; what came and went in between is in neither."""
-    values = before._asdict()
-    come_times, gone_times = _extremes(come), _extremes(gone)
-    for name, at in come_times.items():
-        stored = values[name]
-        values[name] = at if stored is None else EXTREMES[name].pick(stored, at)
-    # What has come may be as early or late as what is gone, or beyond; else who made it is gone, and who is next is not known.
-    lost = [name for name, at in gone_times.items() if at == getattr(before, name) and come_times.get(name) != values[name]]
-    values["contact_count"] += len(come) - len(gone)
-    values["order_count"] += _orders(come) - _orders(gone)
-    values["order_total"], emptied = _totals(before.order_total, gone, come)
-    return Draft(Metrics._make(values.values()), frozenset(lost), emptied)
+    values: list[Any] = list(before)
+    for fact in come:
+        at = fact.occurred_at
+        for place, is_beyond in _belonging(fact.kind, fact.direction):
+            stored = values[place]
+            if stored is None or is_beyond(at, stored):
+                values[place] = at
+    values[_CONTACTS] += len(come) - len(gone)
+    values[_ORDERS] += _orders(come) - _orders(gone)
+    values[_TOTAL], emptied = _totals(before.order_total, gone, come)
+    return Draft(Metrics._make(values), _lost(before, gone, come) if gone else frozenset(), emptied)
 
 
 def settled(drafted: Draft, *, found: Mapping[str, datetime | None] = MappingProxyType({}), left: Collection[str] = ()) -> Metrics:
@@ -109,23 +117,34 @@ def settled(drafted: Draft, *, found: Mapping[str, datetime | None] = MappingPro
     return drafted.metrics._replace(order_total=totals, **times)
 
 
-def _extremes(facts: Collection[Fact]) -> dict[str, datetime]:
-    """The earliest or latest of these facts, for each extreme that one of them belongs to."""
-    found: dict[str, datetime] = {}
+def _lost(before: Metrics, gone: Collection[Fact], come: Collection[Fact]) -> frozenset[str]:
+    """The extremes of which who made them is gone, and nothing has come that is as early or late, or beyond: who is next is not known."""
+    come_times = _extremes(come)
+    return frozenset(
+        NAMES[place]
+        for place, at in _extremes(gone).items()
+        if at == before[place] and (place not in come_times or _BEYOND[place](at, come_times[place]))
+    )
+
+
+def _extremes(facts: Collection[Fact]) -> dict[int, datetime]:
+    """The earliest or latest of these facts, for the place of each extreme that one of them belongs to."""
+    found: dict[int, datetime] = {}
     for fact in facts:
         at = fact.occurred_at
-        for name, pick in _belonging(fact.kind, fact.direction):
-            known = found.get(name)
-            found[name] = at if known is None else pick(known, at)
+        for place, is_beyond in _belonging(fact.kind, fact.direction):
+            known = found.get(place)
+            if known is None or is_beyond(at, known):
+                found[place] = at
     return found
 
 
 # Kinds are a few, though anybody may make up others.
 @lru_cache(maxsize=256)
-def _belonging(kind: str, direction: str | None) -> Sequence[tuple[str, Callable[[datetime, datetime], datetime]]]:
-    """To which extremes a fact belongs, and how they are picked."""
+def _belonging(kind: str, direction: str | None) -> Sequence[tuple[int, Callable[[datetime, datetime], bool]]]:
+    """The places of the extremes that a fact belongs to, and what is beyond what there."""
     columns = (None, ("kind", kind), ("direction", direction))
-    return [(name, extreme.pick) for name, extreme in EXTREMES.items() if extreme.by in columns]
+    return [(place, is_beyond) for place, is_beyond in _BEYOND.items() if EXTREMES[NAMES[place]].by in columns]
 
 
 def _orders(facts: Collection[Fact]) -> int:

@@ -90,9 +90,10 @@ def new_id() -> UUID:
     return _generator.next()
 
 
-def new_ids(count: int) -> list[UUID]:
-    """As `new_id`, so many at once, up to 2 ** 29 less one: threads that take them one by one wait for each other at each."""
-    return _generator.several(count)
+def ids_by_the_hundred() -> Iterator[UUID]:
+    """As `new_id`, one after the other without end, for whoever takes hundreds."""
+    while True:
+        yield from _generator.several(100)
 
 
 def _start_afresh() -> None:

@@ -31,6 +31,9 @@ class Book(Protocol):
     @property
     def unit(self) -> UnitOfWork: ...
 
+    def new_id(self) -> UUID:
+        """For what is about to be inserted."""
+
     @property
     def definitions(self) -> Definitions:
         """What attributes are checked against: the same for the whole unit."""

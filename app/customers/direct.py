@@ -12,6 +12,7 @@ from app.attributes.definition import Definitions
 from app.changes.log import Change
 from app.core.caller import Caller
 from app.core.errors import Outrun
+from app.core.ids import new_id
 from app.core.syncing import ExternalKey
 from app.customers import keys, merging, queries
 from app.customers.book import Identifier
@@ -27,6 +28,9 @@ class Direct:
     def __init__(self, unit: UnitOfWork, caller: Caller) -> None:
         self.unit = unit
         self._caller = caller
+
+    def new_id(self) -> UUID:
+        return new_id()
 
     @cached_property
     def definitions(self) -> Definitions:

@@ -9,7 +9,6 @@ from uuid import UUID
 from app.attributes import definition
 from app.changes.log import Change, subject_of
 from app.core.errors import FieldFault, Invalid
-from app.core.ids import new_id
 from app.core.syncing import ExternalKey
 from app.customers import merging
 from app.customers.book import Book
@@ -27,7 +26,7 @@ _NEW_TOLD = {name: _NEW[name] for name in TOLD}
 def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = None, customer_id: UUID | None = None) -> CustomerRecord:
     """A new customer, with an id that was made before where there is one. Raises Invalid, and Conflict where an external id is taken
     (Outrun where that is `own`)."""
-    customer_id = customer_id or new_id()
+    customer_id = customer_id or book.new_id()
     values = merging.new(data, definitions=book.definitions)
     _check_organization(book, customer_id, values.get("organization_id"))
     unit = book.unit

@@ -17,7 +17,7 @@ from app.db.prepared import Prepared
 # Each by the end of an index; a row takes only its own way.
 _TIMES = " ".join(
     f"""WHEN '{name}' THEN (
-        SELECT {"min" if extreme.pick is min else "max"}(e.occurred_at) FROM contact_history e
+        SELECT {"min" if extreme.is_first else "max"}(e.occurred_at) FROM contact_history e
         WHERE e.customer_id = sent.customer_id AND e.deleted_at IS NULL{f" AND e.{extreme.by[0]} = '{extreme.by[1]}'" if extreme.by else ""}
     )"""
     for name, extreme in EXTREMES.items()

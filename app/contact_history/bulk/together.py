@@ -24,6 +24,7 @@ from app.contact_history.metering import net
 from app.contact_history.record import EntryRecord, FoundEntry
 from app.core.caller import Caller
 from app.core.errors import Conflict, Outrun
+from app.core.ids import ids_by_the_hundred
 from app.core.syncing import ExternalKey
 from app.customers.bulk import together as customers
 from app.db.unit_of_work import UnitOfWork
@@ -52,6 +53,7 @@ class Together:
         """`looked`: what external ids stood for a moment ago; None: for nothing. Raises Outrun where that is seen to be so no more."""
         self.unit = unit
         self._caller = caller
+        self._ids = ids_by_the_hundred()
         self._looked = {} if unit.contended else looked
         self._stored_keys: dict[ExternalKey, Holder | None] = {}
         self._keys: dict[ExternalKey, Holder | None] = {}
@@ -66,6 +68,9 @@ class Together:
         self._digests: dict[UUID, bytes] = {}
         self._prepared: _Told | None = None
         self._read(references)
+
+    def new_id(self) -> UUID:
+        return next(self._ids)
 
     def find(self, entry_id: UUID, *, beside: UUID | None = None) -> FoundEntry | None:
         self._ask_for_entries([entry_id])

@@ -15,6 +15,7 @@ from app.changes import log
 from app.changes.log import Change
 from app.core.caller import Caller
 from app.core.errors import Conflict, Outrun
+from app.core.ids import ids_by_the_hundred
 from app.core.syncing import ExternalKey
 from app.customers import merging
 from app.customers import queries as single
@@ -62,6 +63,7 @@ class Together:
         """`looked`: whom external ids stood for a moment ago; None: nobody. Raises Outrun where that is seen to be so no more."""
         self.unit = unit
         self._caller = caller
+        self._ids = ids_by_the_hundred()
         db = unit.connection
         # Before anything is read: what those did who had the turn before us is seen by every statement after it.
         single.lock_identifiers(db, references.identifiers)
@@ -87,6 +89,9 @@ class Together:
         # Of a customer that one line of an import alone has made what it is.
         self._digests: dict[UUID, bytes] = {}
         self._prepared: _Told | None = None
+
+    def new_id(self) -> UUID:
+        return next(self._ids)
 
     @cached_property
     def definitions(self) -> Definitions:
