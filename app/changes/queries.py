@@ -25,7 +25,7 @@ _SHOWN = (
     Event.event_id,
     Event.type,
     Event.subject,
-    # As the text that PostgreSQL keeps: it goes out as it is, without a way through Python's objects.
+    # As the text that is kept: it goes out as it is, without a way through Python's objects.
     cast(Event.actor, Text).label("actor"),
     Event.request_id,
     Event.time,
@@ -42,8 +42,7 @@ _OF_TYPES = Event.type == any_(bindparam("types", type_=ARRAY(Text)))
 _XID = "CAST(CAST({} AS text) AS bigint)"
 # What `app.changes.events` shows, in its order; the last columns of every statement here. An event's id as the text that it is shown as.
 _COLUMNS = f"""
-    {_XID.format("e.xid")}, e.id, CAST(e.event_id AS text), e.type, e.subject, CAST(e.actor AS text), e.request_id, e.time,
-    CAST(e.data AS text)
+    {_XID.format("e.xid")}, e.id, CAST(e.event_id AS text), e.type, e.subject, e.actor, e.request_id, e.time, e.data
 """
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ARRAY, JSON, BigInteger, Connection, Integer, Table
 from sqlalchemy.types import TypeEngine
 
-from app.db.columns import LINE_END, Xid8, to_array, to_json_lines
+from app.db.columns import LINE_END, WrittenJson, Xid8, to_array, to_json_lines
 from app.db.engines import driver_connection
 
 # Any: column values.
@@ -74,7 +74,7 @@ class _GivenUp(Exception):
 
 
 def _writer(kind: TypeEngine[Any]) -> Callable[[Sequence[Any]], Sequence[bytes]]:
-    if isinstance(kind, JSON):
+    if isinstance(kind, (JSON, WrittenJson)):
         return _documents
     if isinstance(kind, ARRAY):
         return _arrays

@@ -14,11 +14,12 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from psycopg.types.json import Json, Jsonb, set_json_dumps
+from psycopg.types.json import Jsonb, set_json_dumps
 
 from app.core.ids import new_id
 from app.customers import merging
 from app.customers.record import TOLD, WRITABLE
+from app.db.columns import to_json
 from bench.data.derived import whole
 from bench.floors.floor import Floor, Parts
 from bench.floors.reads import COLUMNS, values
@@ -47,7 +48,7 @@ _UPDATE = (
     "WITH written AS (UPDATE customers SET owner = %(owner)s, version = version + 1, updated_at = %(now)s, xid = %(xid)s::xid8 "
     f"WHERE id = %(id)s AND version = %(version)s AND xid <= %(xid)s::xid8 RETURNING 1) {_EVENT}"
 )
-_ACTOR = Json({"type": "token", "id": str(_TOKEN), "name": "bench"})
+_ACTOR = to_json({"type": "token", "id": _TOKEN, "name": "bench"})
 
 
 def _create(connection: psycopg.Connection[Any], parts: Parts, body: bytes) -> bytes:
@@ -130,7 +131,7 @@ def _event(kind: str, customer_id: UUID, data: dict[str, Any], xid: str, now: da
         "actor": _ACTOR,
         "now": now,
         "xid": xid,
-        "data": Json(data),
+        "data": to_json(data),
     }
 
 

@@ -91,7 +91,7 @@ class TestFirstMatch:
         assert {row.customer_id for row in keys} == {customers[0].id}
         told = builders.rows(
             app,
-            "SELECT data->'after'->>'version' AS version FROM events WHERE subject = :one ORDER BY xid, id",
+            "SELECT data::json->'after'->>'version' AS version FROM events WHERE subject = :one ORDER BY xid, id",
             one=f"customers/{customers[0].id}",
         )
         assert [int(row.version) for row in told] == list(range(1, customers[0].version + 1))

@@ -86,7 +86,8 @@ class TestRebuild:
         assert (result.exit_code, result.stdout) == (0, "3 customers counted, 3 rebuilt.\n")
         assert metrics(api, owner) == before
         assert kehu(database_url, "metrics", "verify").exit_code == 0
-        told = rows(api.app, f"SELECT actor, data FROM events WHERE subject = 'customers/{owner}' ORDER BY xid DESC, id DESC LIMIT 1")[0]
+        found = f"FROM events WHERE subject = 'customers/{owner}' ORDER BY xid DESC, id DESC LIMIT 1"
+        told = rows(api.app, f"SELECT actor::json AS actor, data::json AS data {found}")[0]
         assert told.actor == {"type": "command_line", "id": None, "name": "kehu metrics rebuild"}
         assert told.data["after"]["metrics_version"] == 2
         assert api.get(f"/v1/customers/{owner}").headers["ETag"] == '"1.2"'

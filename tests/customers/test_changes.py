@@ -183,7 +183,7 @@ class TestOneEventForEachEffectiveWrite:
         # The actor is a token: its name and id, and nothing that opens anything.
         made = customer(api)
 
-        stored = rows(api.app, "SELECT actor FROM events WHERE type = 'customer.created'")[0].actor
+        stored = rows(api.app, "SELECT actor::json AS actor FROM events WHERE type = 'customer.created'")[0].actor
 
         assert set(stored) == {"type", "id", "name"}
         assert history(api, made["id"])[0]["actor"] == stored

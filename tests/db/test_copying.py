@@ -17,7 +17,7 @@ from app.changes.models import Event
 from app.contact_history.models import ContactHistoryEntry
 from app.customers.models import Customer
 from app.db.base import table_of
-from app.db.columns import to_json, to_json_bytes
+from app.db.columns import WrittenJson, to_json, to_json_bytes
 from app.db.copying import Copying, OpenCopy
 from app.db.engines import driver_connection
 from tests.builders import database
@@ -62,7 +62,7 @@ def strategy(column: Any) -> st.SearchStrategy[Any]:
             found: st.SearchStrategy[Any] = st.binary(max_size=3)
         case ARRAY():
             found = st.lists(TEXTS, max_size=3)
-        case JSON():
+        case JSON() | WrittenJson():
             found = st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS, max_size=2) | st.none() | st.integers(-9, 9), max_size=3)
         case Text():
             found = TEXTS

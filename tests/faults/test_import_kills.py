@@ -61,7 +61,7 @@ def present(url: str) -> dict[str, list[Any]]:
         statements = {
             "customers": "SELECT given_name, email_key, version, external_ids, search_text FROM customers",
             "keys": "SELECT k.source, k.external_id, c.given_name FROM customer_keys k JOIN customers c ON c.id = k.customer_id",
-            "events": "SELECT type, data->'after'->>'given_name' FROM events WHERE type LIKE 'customer.%'",
+            "events": "SELECT type, data::json->'after'->>'given_name' FROM events WHERE type LIKE 'customer.%'",
         }
         return {
             name: sorted((tuple(row) for row in connection.execute(text(statement))), key=str) for name, statement in statements.items()

@@ -21,7 +21,7 @@ def hands(app: Flask) -> Hands:
 
 
 def told(app: Flask) -> list[tuple[str, str]]:
-    found = rows(app, "SELECT type, data FROM events WHERE type IN ('segment.joined', 'segment.left') ORDER BY xid, id")
+    found = rows(app, "SELECT type, data::json AS data FROM events WHERE type IN ('segment.joined', 'segment.left') ORDER BY xid, id")
     return [(row.type.removeprefix("segment."), (row.data["after"] or row.data["before"])["segment_name"]) for row in found]
 
 

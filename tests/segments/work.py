@@ -91,7 +91,7 @@ def replayed(app: Flask) -> set[tuple[str, str]]:
     segment before it is made or after it is gone."""
     found: set[tuple[str, str]] = set()
     there: set[str] = set()
-    for row in rows(app, "SELECT type, subject, data FROM events WHERE type LIKE 'segment.%' ORDER BY xid, id"):
+    for row in rows(app, "SELECT type, subject, data::json AS data FROM events WHERE type LIKE 'segment.%' ORDER BY xid, id"):
         data: dict[str, Any] = row.data["after"] or row.data["before"]
         if row.type not in ("segment.joined", "segment.left"):
             _follow_definition(row.type, row.subject.removeprefix("segments/"), there)

@@ -45,7 +45,7 @@ class TestCreate:
     def test_it_is_an_event_of_the_command_line(self, app: Flask, database_url: str) -> None:
         kehu(database_url, "tokens", "create", "--name", "x", "--scope", "*")
 
-        stored = rows(app, "SELECT type, actor FROM events")[0]
+        stored = rows(app, "SELECT type, actor::json AS actor FROM events")[0]
 
         assert stored.type == "token.created"
         assert stored.actor == {"type": "command_line", "id": None, "name": "kehu tokens create"}

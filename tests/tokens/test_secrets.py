@@ -63,7 +63,8 @@ class TestStored:
         rotated = api.post(f"{path}/rotate", {"overlap_seconds": 60}).json
         api.delete(path)
 
-        told = rows(api.app, "SELECT type, data FROM events WHERE subject = :subject ORDER BY xid, id", subject=path.removeprefix("/v1/"))
+        found = "SELECT type, data::json AS data FROM events WHERE subject = :subject ORDER BY xid, id"
+        told = rows(api.app, found, subject=path.removeprefix("/v1/"))
 
         created = {name: made[name] for name in ("id", "name", "scopes", "created_at", "expires_at")}
         assert [(row.type, row.data) for row in told] == [

@@ -31,7 +31,9 @@ _READ: TextualSelect = (
         ), customers AS (
             SELECT DISTINCT customer_id FROM looked_at
             WHERE customer_id IS NOT NULL AND {OF_CUSTOMER} = ANY(:lanes) AND CASE
-                WHEN type LIKE 'segment.%' THEN coalesce(data -> 'after' ->> 'segment_id', data -> 'before' ->> 'segment_id') = ANY(:static)
+                WHEN type LIKE 'segment.%' THEN coalesce(
+                    CAST(data AS json) -> 'after' ->> 'segment_id', CAST(data AS json) -> 'before' ->> 'segment_id'
+                ) = ANY(:static)
                 ELSE true
             END
         )

@@ -170,7 +170,7 @@ def state(app: Flask) -> dict[str, Any]:
     assert {key: held for key, held in copied.items() if key[0] is not None} == keys
     told: dict[str, list[Any]] = {}
     metrics: dict[str, Any] = {}
-    for row in rows(app, "SELECT type, subject, data FROM events ORDER BY xid, id"):
+    for row in rows(app, "SELECT type, subject, data::json AS data FROM events ORDER BY xid, id"):
         kind, _, key = row.subject.partition("/")
         if kind == "contact-history":
             told.setdefault(numbers[UUID(key)], []).append((row.type, row.data["changed"], row.data["after"]["version"]))

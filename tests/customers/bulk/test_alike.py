@@ -153,7 +153,7 @@ def state(app: Flask) -> dict[str, Any]:
     """Customers, keys and events, with names in place of ids, and without times."""
     names = {f"customers/{seed}": f"seed {number}" for number, seed in enumerate(SEEDS)}
     told: dict[str, list[Any]] = {}
-    for row in rows(app, "SELECT type, subject, data FROM events WHERE type LIKE 'customer.%' ORDER BY xid, id"):
+    for row in rows(app, "SELECT type, subject, data::json AS data FROM events WHERE type LIKE 'customer.%' ORDER BY xid, id"):
         name = names.setdefault(row.subject, f"new {len(names)}")
         after = {key: value for key, value in row.data["after"].items() if key not in ("id", "created_at", "updated_at", "deleted_at")}
         told.setdefault(name, []).append((row.type, row.data["changed"], after))
