@@ -86,7 +86,7 @@ class Exact(TypeDecorator[str]):
 
 
 class WrittenJson(TypeDecorator[Any]):
-    """JSON, kept as the text that we wrote: of a `json` the server would look once more whether it is one, a fifth of what an event costs."""
+    """JSON, kept as the text that we wrote: of a `json` the server would look whether it is one, a fifth of what an event costs it."""
 
     impl = Text
     cache_ok = True
