@@ -67,4 +67,7 @@ def settle(book: Book, owner: Owner, *, holder: UUID | None) -> UUID:
 
 def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """What `data` says of the interaction itself."""
-    return {name: value for name, value in data.items() if name not in NAMES}
+    said = dict(data)
+    for name in NAMES:
+        said.pop(name, None)
+    return said

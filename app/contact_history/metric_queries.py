@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Row, Select, Text, any_, bindparam, func, select, text, update
+from sqlalchemy import ARRAY, BigInteger, Connection, Row, Select, Text, any_, bindparam, cast, func, select, text, update
 from sqlalchemy.sql.selectable import TextualSelect
 
 from app.changes.log import Change, append_with, with_event
@@ -56,7 +56,9 @@ class Recount:
     counted: Metrics
 
 
-_STATE = (_CUSTOMERS.c.id, *(_CUSTOMERS.c[name] for name in State._fields))
+# A transaction's id as a number, which costs less to read than the text that the driver has for it.
+_XID = cast(cast(_CUSTOMERS.c.xid, Text), BigInteger)
+_STATE = (_CUSTOMERS.c.id, *(_XID if name == "xid" else _CUSTOMERS.c[name] for name in State._fields))
 _METRICS = tuple(_CUSTOMERS.c[name] for name in NAMES)
 # Not FOR UPDATE: whoever only makes sure that the customer exists need not wait.
 _LOCK = select(*_STATE, *_METRICS).where(_CUSTOMERS.c.id == bindparam("key")).with_for_update(key_share=True)

@@ -148,7 +148,7 @@ def _belonging(kind: str, direction: str | None) -> Sequence[tuple[int, Callable
 
 
 def _orders(facts: Collection[Fact]) -> int:
-    return sum([fact.kind == ORDER for fact in facts])
+    return [fact.kind for fact in facts].count(ORDER)
 
 
 def _totals(before: dict[str, str], gone: Collection[Fact], come: Collection[Fact]) -> tuple[dict[str, str], frozenset[str]]:
@@ -157,21 +157,19 @@ def _totals(before: dict[str, str], gone: Collection[Fact], come: Collection[Fac
     if not (lowered or raised):
         return before, frozenset()
     totals = dict(before)
-    for currency in dict.fromkeys((*raised, *lowered)):
-        total = Decimal(before.get(currency, 0))
-        for amount in raised.get(currency, ()):
-            total = money.added(total, amount)
-        for amount in lowered.get(currency, ()):
-            total = money.subtracted(total, amount)
-        totals[currency] = money.written(total, currency)
+    for currency, amount in raised.items():
+        totals[currency] = money.written(money.added(Decimal(before.get(currency, 0)), amount), currency)
+    for currency, amount in lowered.items():
+        totals[currency] = money.written(money.subtracted(Decimal(totals.get(currency, 0)), amount), currency)
     # Orders that come to nothing are orders all the same: whether one is left, a sum of zero does not say.
     return totals, frozenset(name for name in lowered if name not in raised and not Decimal(totals[name]))
 
 
-def _amounts(facts: Collection[Fact]) -> dict[str, list[Decimal]]:
-    """Of orders, by currency."""
-    found: dict[str, list[Decimal]] = {}
+def _amounts(facts: Collection[Fact]) -> dict[str, Decimal]:
+    """What orders add up to, by currency."""
+    found: dict[str, Decimal] = {}
     for fact in facts:
         if fact.kind == ORDER and fact.amount is not None and fact.currency is not None:
-            found.setdefault(fact.currency, []).append(Decimal(fact.amount))
+            amount, known = Decimal(fact.amount), found.get(fact.currency)
+            found[fact.currency] = amount if known is None else money.added(known, amount)
     return found

@@ -23,11 +23,11 @@ def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer:
     _check_living(book.hold([customer_id]), customer_id, pointer)
     unit = book.unit
     entry_id = book.new_id()
-    now = unit.now
-    times = {"created_at": now, "updated_at": now, "deleted_at": None}
-    # All that an event tells in its order, so that the record can be made by place: by name it takes twice as long.
+    now, told_now = unit.now, unit.now_text
+    # By place, since all are there in their order: by name a record takes twice as long.
+    record = EntryRecord._make((entry_id, customer_id, *values.values(), 1, now, now, None, unit.xid))
+    times = {"created_at": told_now, "updated_at": told_now, "deleted_at": None}
     told = {"id": entry_id, "customer_id": customer_id, **values, "version": 1, **times}
-    record = EntryRecord._make((*told.values(), unit.xid))
     book.insert(record, Change("contact_history.created", subject(entry_id), None, told, TOLD, customer_id), own=own)
     return record
 
@@ -69,9 +69,11 @@ def subject(entry_id: UUID) -> str:
 
 
 def _check_living(held: Mapping[UUID, datetime | None], customer_id: UUID, pointer: str) -> None:
-    if customer_id not in held:
-        raise unknown_customer(pointer)
-    deleted_at = held[customer_id]
+    # Asked once, since an id is dear to look up.
+    try:
+        deleted_at = held[customer_id]
+    except KeyError:
+        raise unknown_customer(pointer) from None
     if deleted_at is not None:
         raise Gone(existing_id=customer_id, deleted_at=deleted_at)
 

@@ -30,10 +30,11 @@ def create(book: Book, data: Mapping[str, Any], *, own: ExternalKey | None = Non
     values = merging.new(data, definitions=book.definitions)
     _check_organization(book, customer_id, values.get("organization_id"))
     unit = book.unit
-    values |= {"id": customer_id, "created_at": unit.now, "updated_at": unit.now}
+    now, told_now = unit.now, unit.now_text
+    values["id"] = customer_id
     # By place, since all are there in their order: by name a record takes twice as long.
-    record = CustomerRecord._make((_NEW | values | {"xid": unit.xid}).values())
-    told = _NEW_TOLD | values
+    record = CustomerRecord._make((_NEW | values | {"created_at": now, "updated_at": now, "xid": unit.xid}).values())
+    told = _NEW_TOLD | values | {"created_at": told_now, "updated_at": told_now}
     book.insert(record, Change("customer.created", subject(customer_id), None, told, TOLD, customer_id), own=own)
     return record
 

@@ -26,7 +26,7 @@ _ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")
 _ARRAY_ESCAPES = ('"', "\\")
 _FOREIGN = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\\"]")
 
-_JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+_JSON_OPTIONS = orjson.OPT_UTC_Z
 
 
 def to_json(value: object) -> str:

@@ -6,12 +6,13 @@ For keys, which others may have, COPY knows no ON CONFLICT; and on Citus its vio
 from __future__ import annotations
 
 import re
+from binascii import hexlify
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ARRAY, JSON, BigInteger, Connection, Integer, Table
+from sqlalchemy import ARRAY, JSON, BigInteger, Connection, Integer, LargeBinary, Table
 from sqlalchemy.types import TypeEngine
 
 from app.db.columns import LINE_END, WrittenJson, Xid8, to_array, to_json_lines
@@ -78,6 +79,8 @@ def _writer(kind: TypeEngine[Any]) -> Callable[[Sequence[Any]], Sequence[bytes]]
         return _documents
     if isinstance(kind, ARRAY):
         return _arrays
+    if isinstance(kind, LargeBinary):
+        return _bytes
     return _numbers if isinstance(kind, (Integer, BigInteger, Xid8)) else _strings
 
 
@@ -101,6 +104,10 @@ def _strings(values: Sequence[Any]) -> Sequence[bytes]:
     if rb"\u00" in written:
         written = _ESCAPE.sub(lambda found: found[0] if found[1] is None else rb"\x" + found[1], written)
     return written[1:-1].split(b'"' + LINE_END + b'"')
+
+
+def _bytes(values: Sequence[bytes]) -> Sequence[bytes]:
+    return [rb"\\x" + hexlify(value) for value in values]
 
 
 def _numbers(values: Sequence[int]) -> Sequence[bytes]:

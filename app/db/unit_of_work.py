@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Boolean, Connection, Uuid, literal_column
 
 from app.core.errors import Outrun, Unavailable
+from app.core.times import format_timestamp
 from app.db import failures
 from app.db.copying import Copying, OpenCopy
 from app.db.engines import Database, driver_connection, wire_of
@@ -119,6 +121,11 @@ class UnitOfWork:
     def now(self) -> datetime:
         """When the transaction began, by the database's clock, UTC."""
         return self._begin().now
+
+    @cached_property
+    def now_text(self) -> str:
+        """`now` as it is answered, for events: a time costs as much to write as three short texts."""
+        return format_timestamp(self.now)
 
     @property
     def edition(self) -> UUID | None:

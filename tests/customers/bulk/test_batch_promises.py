@@ -182,7 +182,7 @@ class TestOrderOfLocks:
         assert tuple(counts) == (30, 30)
         wrong = builders.rows(
             app,
-            "SELECT 1 FROM (SELECT subject, (data->'after'->>'version')::int AS version,"
+            "SELECT 1 FROM (SELECT subject, (data::json->'after'->>'version')::int AS version,"
             " row_number() OVER (PARTITION BY subject ORDER BY xid, id) AS nth FROM events WHERE type LIKE 'customer.%') e"
             " WHERE version <> nth",
         )
