@@ -141,11 +141,11 @@ def list_metered(db: Connection, customer_ids: Collection[UUID]) -> dict[UUID, M
     return {row[0]: _read_metered(row) for row in _SET.all(db, {"ids": customer_ids})}
 
 
-def lock_states(db: Connection, customer_ids: Collection[UUID]) -> dict[UUID, State]:
+def lock_states(db: Connection, customer_ids: Collection[UUID]) -> list[tuple[UUID, State]]:
     """Of those customers that there are, as each is once nobody else writes it, and locked up to the end of the transaction."""
     if not customer_ids:
-        return {}
-    return {row[0]: State(*row[1:]) for row in _LOCK_SET.all(db, {"ids": customer_ids})}
+        return []
+    return [(row[0], State._make(row[1:])) for row in _LOCK_SET.all(db, {"ids": customer_ids})]
 
 
 def update_metrics(unit: UnitOfWork, caller: Caller, change: Change, customer_id: UUID, *, values: Mapping[str, Any]) -> bool:
@@ -191,7 +191,7 @@ def _extremes(names: tuple[str, ...]) -> Select[Any]:
 
 
 def _read_metered(row: Sequence[Any]) -> Metered:
-    return Metered(row[0], State(*row[1 : len(_STATE)]), Metrics(*row[len(_STATE) :]))
+    return Metered(row[0], State._make(row[1 : len(_STATE)]), Metrics._make(row[len(_STATE) :]))
 
 
 def _read_recount(row: Row[Any]) -> Recount:

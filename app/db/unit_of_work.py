@@ -115,12 +115,12 @@ class UnitOfWork:
     @property
     def xid(self) -> int:
         """The transaction's id, an xid8; written on every versioned row."""
-        return self._begin().xid
+        return (self._begun or self._begin()).xid
 
     @property
     def now(self) -> datetime:
         """When the transaction began, by the database's clock, UTC."""
-        return self._begin().now
+        return (self._begun or self._begin()).now
 
     @cached_property
     def now_text(self) -> str:

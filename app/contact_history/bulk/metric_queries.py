@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -76,9 +76,8 @@ def find_lost(db: Connection, drafts: Mapping[UUID, Draft]) -> dict[UUID, Found]
     return found
 
 
-def update_metrics(db: Connection, metrics: Mapping[UUID, Metrics], *, xid: int) -> None:
+def update_metrics(db: Connection, written: Collection[tuple[UUID, Metrics]], *, xid: int) -> None:
     """Write the metrics of customers that this transaction has locked."""
-    if not metrics:
-        return
-    columns = dict(zip(NAMES, zip(*metrics.values(), strict=True), strict=True))
-    _UPDATE.run(db, {"id": metrics.keys(), **columns, "xid": xid})
+    if written:
+        ids, metrics = zip(*written, strict=True)
+        _UPDATE.run(db, {"id": ids, **dict(zip(NAMES, zip(*metrics, strict=True), strict=True)), "xid": xid})

@@ -56,13 +56,16 @@ class Owners:
 
     def ask(self, customer_ids: Iterable[UUID]) -> None:
         """Read them, unless they are known."""
-        wanted = {one for one in customer_ids if one not in self._deletions and one not in self._unknown}
+        # By what knows the hashes: an id's is made anew, in Python, each time that it is asked for.
+        wanted = set(customer_ids).difference(self._deletions, self._unknown)
         if not wanted:
             return
         found = metric_queries.list_metered(self._unit.connection, wanted)
         self._metered |= found
-        self._deletions |= {customer_id: customer.state.deleted_at for customer_id, customer in found.items()}
-        self._unknown |= wanted - found.keys()
+        self._deletions |= dict.fromkeys(found)
+        self._deletions |= {customer.id: at for customer in found.values() if (at := customer.state.deleted_at) is not None}
+        if len(found) < len(wanted):
+            self._unknown |= wanted - found.keys()
 
     def find(self, key: ExternalKey) -> UUID | None:
         if key not in self._by_key:
@@ -85,11 +88,9 @@ class Owners:
 
     def hold(self, customer_ids: Collection[UUID]) -> Mapping[UUID, datetime | None]:
         """Since when each is deleted, of these as far as there are any, and of others."""
-        # Nearly all are known, and an id is dear to look up.
-        unknown = [one for one in customer_ids if one not in self._deletions]
-        if unknown:
-            self.ask(unknown)
-        self._held.update(customer_ids)
+        wanted = set(customer_ids)
+        self.ask(wanted)
+        self._held |= wanted
         return self._deletions
 
     def note_written(self, customer_id: UUID) -> None:
@@ -117,12 +118,13 @@ class Owners:
 
     def lock(self) -> Iterable[Metered]:
         """Those that somebody has written since they were read, as they are now and stay. Raises Outrun where that undoes a decision."""
-        there = self._held & self._metered.keys()
+        there = self._held.difference(self._planned, self._unknown)
         locked = metric_queries.lock_states(self._unit.connection, there)
-        if len(locked) != len(there) or any(state.xid > self._unit.xid for state in locked.values()):
+        xid = self._unit.xid
+        if len(locked) != len(there) or any(state.xid > xid for _, state in locked):
             raise Outrun
-        changed = [customer_id for customer_id, state in locked.items() if state != self._metered[customer_id].state]
+        changed = [(customer_id, state) for customer_id, state in locked if state != self._metered[customer_id].state]
         # Since when one is deleted is told to callers; what matters is whether.
-        if any((locked[customer_id].deleted_at is None) != (self._deletions[customer_id] is None) for customer_id in changed):
+        if any((state.deleted_at is None) != (self._deletions[customer_id] is None) for customer_id, state in changed):
             raise Outrun
-        return metric_queries.list_metered(self._unit.connection, changed).values()
+        return metric_queries.list_metered(self._unit.connection, [customer_id for customer_id, _ in changed]).values()
