@@ -94,14 +94,13 @@ def draft(before: Metrics, *, gone: Collection[Fact], come: Collection[Fact]) ->
     """What follows for a customer with `before`. Of an interaction that changed, what it counted for before all is gone, and what it
     counts for after all has come; what came and went in between is in neither."""
     values: list[Any] = list(before)
-    for fact in come:
-        at = fact.occurred_at
-        for place, is_beyond in _belonging(fact.kind, fact.direction):
+    for at, kind, direction, _, _ in come:
+        for place, is_beyond in _belonging(kind, direction):
             stored = values[place]
             if stored is None or is_beyond(at, stored):
                 values[place] = at
     values[_CONTACTS] += len(come) - len(gone)
-    values[_ORDERS] += _orders(come) - _orders(gone)
+    values[_ORDERS] += _orders(come) - (_orders(gone) if gone else 0)
     values[_TOTAL], emptied = _totals(before.order_total, gone, come)
     return Draft(Metrics._make(values), _lost(before, gone, come) if gone else frozenset(), emptied)
 
@@ -130,9 +129,8 @@ def _lost(before: Metrics, gone: Collection[Fact], come: Collection[Fact]) -> fr
 def _extremes(facts: Collection[Fact]) -> dict[int, datetime]:
     """The earliest or latest of these facts, for the place of each extreme that one of them belongs to."""
     found: dict[int, datetime] = {}
-    for fact in facts:
-        at = fact.occurred_at
-        for place, is_beyond in _belonging(fact.kind, fact.direction):
+    for at, kind, direction, _, _ in facts:
+        for place, is_beyond in _belonging(kind, direction):
             known = found.get(place)
             if known is None or is_beyond(at, known):
                 found[place] = at
@@ -148,12 +146,12 @@ def _belonging(kind: str, direction: str | None) -> Sequence[tuple[int, Callable
 
 
 def _orders(facts: Collection[Fact]) -> int:
-    return [fact.kind for fact in facts].count(ORDER)
+    return [kind for _, kind, _, _, _ in facts].count(ORDER)
 
 
 def _totals(before: dict[str, str], gone: Collection[Fact], come: Collection[Fact]) -> tuple[dict[str, str], frozenset[str]]:
     """With the currencies in which nothing may be left."""
-    lowered, raised = _amounts(gone), _amounts(come)
+    raised, lowered = _amounts(come), _amounts(gone) if gone else {}
     if not (lowered or raised):
         return before, frozenset()
     totals = dict(before)
@@ -168,8 +166,8 @@ def _totals(before: dict[str, str], gone: Collection[Fact], come: Collection[Fac
 def _amounts(facts: Collection[Fact]) -> dict[str, Decimal]:
     """What orders add up to, by currency."""
     found: dict[str, Decimal] = {}
-    for fact in facts:
-        if fact.kind == ORDER and fact.amount is not None and fact.currency is not None:
-            amount, known = Decimal(fact.amount), found.get(fact.currency)
-            found[fact.currency] = amount if known is None else money.added(known, amount)
+    for _, kind, _, amount, currency in facts:
+        if kind == ORDER and amount is not None and currency is not None:
+            known = found.get(currency)
+            found[currency] = Decimal(amount) if known is None else money.added(known, Decimal(amount))
     return found

@@ -37,7 +37,8 @@ class KeyTable:
         # Key by key through the index, which a plan that was made while the table was small would not do.
         self._find = _prepared(
             f"""
-            SELECT sent.source, sent.external_id, {", ".join(f"found.{name}" for name in held)} FROM {_SENT} CROSS JOIN LATERAL (
+            SELECT sent.number, {", ".join(f"found.{name}" for name in held)}
+            FROM unnest(:source, :external_id) WITH ORDINALITY AS sent (source, external_id, number) CROSS JOIN LATERAL (
                 SELECT {", ".join(held)} FROM {table.name} k WHERE {_IS_SENT} LIMIT 1
             ) AS found
             """
@@ -59,7 +60,9 @@ class KeyTable:
         """What each of them stands for, where it stands for something: the columns behind the key, in their order."""
         if not keys:
             return {}
-        return {ExternalKey(*row[:2]): row[2:] for row in self._find.all(db, _columns(_KEY, keys))}
+        # Told by number, since what was sent need not be read again.
+        sent = list(keys)
+        return {sent[number - 1]: held for number, *held in self._find.all(db, _columns(_KEY, sent))}
 
     def release(self, db: Connection, keys: Collection[ExternalKey]) -> None:
         if keys:
