@@ -194,8 +194,9 @@ class Together:
     def _insert(self) -> None:
         """Write the new ones as they are by now; what becomes of one of them afterwards is a change like any other."""
         if self._new:
-            queries.insert_customers(self.unit, (self._row(self._written[customer_id]) for customer_id in self._new))
-            self._stored |= {customer_id: self._written[customer_id] for customer_id in self._new}
+            made = [self._written[customer_id] for customer_id in self._new]
+            queries.insert_customers(self.unit, map(self._row, made))
+            self._stored |= zip(self._new, made, strict=True)
             self._new = []
 
     def _check_keys(self, found: Iterable[CustomerRecord]) -> None:
