@@ -1,4 +1,4 @@
-"""Events as they are answered: what the database keeps as JSON goes out as it is, without a way through Python's objects."""
+"""Events as they are answered: the JSON that is kept as text goes out as it is, without a way through Python's objects."""
 
 from __future__ import annotations
 

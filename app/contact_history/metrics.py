@@ -61,16 +61,16 @@ class Extreme:
 
 
 EXTREMES: Mapping[str, Extreme] = {
-    "first_contact_at": Extreme(True, None),
-    "last_contact_at": Extreme(False, None),
-    "last_inbound_at": Extreme(False, ("direction", "inbound")),
-    "last_outbound_at": Extreme(False, ("direction", "outbound")),
-    "first_order_at": Extreme(True, ("kind", ORDER)),
-    "last_order_at": Extreme(False, ("kind", ORDER)),
+    "first_contact_at": Extreme(is_first=True, by=None),
+    "last_contact_at": Extreme(is_first=False, by=None),
+    "last_inbound_at": Extreme(is_first=False, by=("direction", "inbound")),
+    "last_outbound_at": Extreme(is_first=False, by=("direction", "outbound")),
+    "first_order_at": Extreme(is_first=True, by=("kind", ORDER)),
+    "last_order_at": Extreme(is_first=False, by=("kind", ORDER)),
 }
 
 
-# Where in `Metrics` they are, and of each extreme what is beyond what.
+# Places in `Metrics`; and for each extreme's place, whether one time is beyond another.
 _CONTACTS, _ORDERS, _TOTAL = map(NAMES.index, ("contact_count", "order_count", "order_total"))
 _BEYOND: Mapping[int, Callable[[datetime, datetime], bool]] = {
     NAMES.index(name): operator.lt if extreme.is_first else operator.gt for name, extreme in EXTREMES.items()

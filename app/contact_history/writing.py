@@ -18,8 +18,11 @@ from app.core.syncing import ExternalKey
 
 
 def insert(book: Book, *, customer_id: UUID, values: Mapping[str, Any], pointer: str = "", own: ExternalKey | None = None) -> EntryRecord:
-    """Write a new interaction. Raises Invalid, pointing to `pointer`, where the customer is none, Gone where it is deleted, and Conflict
-    where the external id is taken; Outrun where that is `own`, by which nothing was found before."""
+    """Write a new interaction; `values`: all of WRITABLE, in its order.
+
+    Raises Invalid, pointing to `pointer`, where the customer is none, Gone where it is deleted, and Conflict where the external id is
+    taken; Outrun where that is `own`, by which nothing was found before.
+    """
     _check_living(book.hold([customer_id]), customer_id, pointer)
     unit = book.unit
     entry_id = book.new_id()

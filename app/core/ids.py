@@ -91,7 +91,8 @@ def new_id() -> UUID:
 
 
 def ids_by_the_hundred() -> Iterator[UUID]:
-    """As `new_id`, one after the other without end, for whoever takes hundreds."""
+    """UUIDv7 without end, increasing among each other, for one who takes hundreds. Made a hundred at a time, so an id that `new_id` makes
+    meanwhile may be greater than the next. Not to be kept across a fork."""
     while True:
         yield from _generator.several(100)
 

@@ -1,6 +1,6 @@
 """Rows as COPY reads them, and COPY itself: the way in for rows that can be in no other's way, at half of what an INSERT costs the server.
 
-For keys, which others may have, COPY knows no ON CONFLICT; and on Citus its violations have a code of their own.
+For keys, which others may have, COPY knows no ON CONFLICT: `app.db.key_table` says how it is used all the same.
 """
 
 from __future__ import annotations

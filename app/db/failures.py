@@ -12,6 +12,8 @@ DEADLOCK_DETECTED = "40P01"
 _FORGOTTEN_STATEMENT = "26000"
 _QUERY_CANCELED = "57014"
 _LOCK_NOT_AVAILABLE = "55P03"
+_UNIQUE_VIOLATION = "23505"
+_INTERNAL_ERROR = "XX000"
 _READ_ONLY = "25006"
 _IO_ERROR = "58030"
 # This process was stopped in the middle of a write for longer than the server waits.
@@ -38,6 +40,12 @@ def is_lock_timeout(error: BaseException) -> bool:
 def is_repeatable(error: BaseException) -> bool:
     """Whether the transaction lost against another one, or a statement that was prepared is so no more: it may simply be run again."""
     return sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED, _FORGOTTEN_STATEMENT)
+
+
+def may_be_taken(error: BaseException) -> bool:
+    """Whether a COPY may have failed since somebody has one of the keys already. Citus has no code of its own for that, but says XX000,
+    which may be anything: nothing may be concluded but that it is to be looked up."""
+    return sqlstate(error) in (_UNIQUE_VIOLATION, _INTERNAL_ERROR)
 
 
 def is_of_statement(error: BaseException) -> bool:

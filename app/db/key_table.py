@@ -13,7 +13,8 @@ from sqlalchemy.types import TypeEngine
 
 from app.core.errors import Outrun
 from app.core.syncing import ExternalKey
-from app.db.columns import Several
+from app.db import failures
+from app.db.columns import Ids, Several
 from app.db.copying import Copying
 from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
@@ -25,6 +26,8 @@ _KEY_TYPES: Mapping[str, TypeEngine[Any]] = dict.fromkeys(_KEY, Several("text"))
 _SENT = "unnest(:source, :external_id) AS sent (source, external_id)"
 _IS_SENT = "k.source = sent.source AND k.external_id = sent.external_id"
 _BY_KEY = itemgetter(0)
+# From so many on COPY is worth its two round trips.
+_COPIED = 20
 
 
 class KeyTable:
@@ -32,29 +35,28 @@ class KeyTable:
     module level."""
 
     def __init__(self, table: Table) -> None:
-        held = [column.name for column in table.c if column.name not in _KEY]
-        columns = ", ".join((*_KEY, *held))
+        ids = [column.name for column in table.c if column.name not in _KEY]
+        self._names = (*_KEY, *ids)
+        columns = ", ".join(self._names)
         # Key by key through the index, which a plan that was made while the table was small would not do.
         self._find = _prepared(
             f"""
-            SELECT sent.number, {", ".join(f"found.{name}" for name in held)}
+            SELECT sent.number, {", ".join(f"found.{name}" for name in ids)}
             FROM unnest(:source, :external_id) WITH ORDINALITY AS sent (source, external_id, number) CROSS JOIN LATERAL (
-                SELECT {", ".join(held)} FROM {table.name} k WHERE {_IS_SENT} LIMIT 1
+                SELECT {", ".join(ids)} FROM {table.name} k WHERE {_IS_SENT} LIMIT 1
             ) AS found
             """
         )
         self._release = _prepared(f"DELETE FROM {table.name} k USING {_SENT} WHERE {_IS_SENT}")
-        self._copy = Copying(table, (*_KEY, *held))
+        self._copy = Copying(table, self._names)
         self._claim = _prepared(
             f"""
             INSERT INTO {table.name} ({columns})
-            SELECT {columns} FROM unnest({", ".join(f":{name}" for name in (*_KEY, *held))}) AS sent ({columns})
-            ORDER BY source COLLATE "C", external_id COLLATE "C"
+            SELECT {columns} FROM unnest({", ".join(f":{name}" for name in self._names)}) AS sent ({columns})
             ON CONFLICT (source, external_id) DO NOTHING
             """,
-            held,
+            ids,
         )
-        self._names = (*_KEY, *held)
 
     def find(self, db: Connection, keys: Collection[ExternalKey]) -> dict[ExternalKey, Sequence[UUID]]:
         """What each of them stands for, where it stands for something: the columns behind the key, in their order."""
@@ -62,7 +64,7 @@ class KeyTable:
             return {}
         # Told by number, since what was sent need not be read again.
         sent = list(keys)
-        return {sent[number - 1]: held for number, *held in self._find.all(db, _columns(_KEY, sent))}
+        return {sent[number - 1]: ids for number, *ids in self._find.all(db, _columns(_KEY, sent))}
 
     def release(self, db: Connection, keys: Collection[ExternalKey]) -> None:
         if keys:
@@ -71,26 +73,30 @@ class KeyTable:
     def claim(self, unit: UnitOfWork, held: Mapping[ExternalKey, Sequence[UUID]]) -> None:
         """Take external ids that nobody has. Waits for others who are claiming the same. Raises Outrun where somebody has one.
 
-        Sorted, as the database sorts them too, so that two who claim the same ids wait for each other in one order.
+        Sorted, as `app.customers.queries.claim_keys` does, so that two who claim the same ids wait for each other in one order.
         """
         if not held:
             return
         rows = [(*key, *ids) for key, ids in sorted(held.items(), key=_BY_KEY)]
-        if unit.contended:
+        if unit.contended or len(rows) < _COPIED:
             if self._claim.run(unit.connection, _columns(self._names, rows)) != len(rows):
                 raise Outrun
             return
-        # Nearly always nobody has one, and COPY costs the server little more than half. Where it fails, which on Citus has a code of its
-        # own, nothing is concluded: the repeat finds out.
+        # What is wrong with other rows is not ours.
+        unit.end_copy()
+        # Nearly always nobody has one, and COPY costs the server little more than half. A failure decides nothing here, since Citus does
+        # not say which it is: the repeat looks up who has what, and claims by what knows ON CONFLICT.
         try:
             unit.copy(self._copy, self._copy.texts(rows))
             unit.end_copy()
-        except (psycopg.IntegrityError, psycopg.InternalError) as error:
+        except psycopg.Error as error:
+            if not failures.may_be_taken(error):
+                raise
             raise Outrun from error
 
 
-def _prepared(statement: str, held: Iterable[str] = ()) -> Prepared:
-    types = {**_KEY_TYPES, **dict.fromkeys(held, Several("uuid"))}
+def _prepared(statement: str, ids: Iterable[str] = ()) -> Prepared:
+    types = {**_KEY_TYPES, **dict.fromkeys(ids, Ids)}
     return Prepared(text(statement).bindparams(*(bindparam(name, type_=kind) for name, kind in types.items())))
 
 

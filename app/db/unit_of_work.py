@@ -100,8 +100,8 @@ class UnitOfWork:
         self._copy.write(texts)
 
     def end_copy(self) -> None:
-        """To be called before a pause: who hangs in the middle of a COPY is not given up by the server, as who hangs between two statements
-        is."""
+        """Raises what is wrong with a row. To be called before a pause: who hangs in the middle of a COPY is not given up by the server, as
+        who hangs between two statements is."""
         copy, self._copy = self._copy, None
         if copy is not None:
             copy.close()

@@ -9,7 +9,7 @@ from uuid import RFC_4122, UUID
 import pytest
 
 from app.core import ids
-from app.core.ids import new_id
+from app.core.ids import ids_by_the_hundred, new_id
 
 
 def test_an_id_is_a_uuid_of_version_seven() -> None:
@@ -132,3 +132,13 @@ def _ids_of_a_child(count: int) -> list[str]:
         made = lines.read().split("\n")
     os.waitpid(child, 0)
     return made
+
+
+def test_ids_by_the_hundred_increase_without_end_and_with_single_ones() -> None:
+    endless = ids_by_the_hundred()
+
+    made = [new_id(), *(next(endless) for _ in range(250))]
+
+    assert made == sorted(set(made))
+    assert all(one.version == 7 and one.variant == RFC_4122 for one in made)
+    assert new_id() > made[-1]

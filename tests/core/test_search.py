@@ -159,3 +159,15 @@ def test_folding_what_is_folded_changes_nothing(original: str) -> None:
     again = search_text([text])
 
     assert again == text
+
+
+@given(st.lists(_ANY, max_size=5))
+def test_grams_are_the_neighbours_within_each_word_and_single_cjk_characters(parts: list[str]) -> None:
+    text = search_text(parts)
+    pairs = {word[at : at + 2] for word in text.split() for at in range(len(word) - 1)}
+
+    grams = search_grams(text)
+
+    assert len(grams) == len(set(grams))
+    assert {gram for gram in grams if len(gram) > 1} == pairs
+    assert all(gram in text for gram in grams)

@@ -16,6 +16,7 @@ from app.core.ids import new_id
 from app.customers.models import CustomerKey
 from app.db import unit_of_work
 from app.db.base import table_of
+from app.db.columns import to_json
 from app.db.copying import Copying
 from app.db.engines import Database
 from app.db.unit_of_work import UnitOfWork
@@ -122,3 +123,13 @@ class TestCopy:
 def backend(unit: UnitOfWork) -> int:
     found: int = unit.connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
     return found
+
+
+class TestNow:
+    def test_as_text_it_is_what_is_answered_for_it(self, here: Database) -> None:
+        def work(unit: UnitOfWork) -> tuple[object, str]:
+            return unit.now, unit.now_text
+
+        now, written = run(here, work)
+
+        assert to_json(now) == f'"{written}"'

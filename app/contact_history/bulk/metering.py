@@ -31,7 +31,7 @@ class Metering:
         # Those for which something has to be looked up, once all interactions are written.
         self._open: dict[UUID, tuple[Metered, Draft]] = {}
         # Of the others what they become, and the event as it is sent; None: nothing changes.
-        self._settled: dict[UUID, tuple[UUID, Metrics, Written] | None] = {}
+        self._settled: dict[UUID, tuple[Metrics, Written] | None] = {}
 
     def decide(self, customers: Iterable[Metered]) -> None:
         """For those of `customers` that the facts are of; what was decided for one of them before does not count any more."""
@@ -54,12 +54,12 @@ class Metering:
         for customer_id, (customer, draft) in self._open.items():
             after = metrics.settled(draft, found=found[customer_id].times, left=found[customer_id].left)
             self._settled[customer_id] = self._settle(customer, after)
-        changed = [settled for settled in self._settled.values() if settled is not None]
+        changed = [(customer_id, *settled) for customer_id, settled in self._settled.items() if settled is not None]
         written = [(customer_id, after) for customer_id, after, _ in changed]
         metric_queries.update_metrics(self._unit.connection, written, xid=self._unit.xid)
         return [event for _, _, event in changed]
 
-    def _settle(self, customer: Metered, after: Metrics) -> tuple[UUID, Metrics, Written] | None:
+    def _settle(self, customer: Metered, after: Metrics) -> tuple[Metrics, Written] | None:
         if after == customer.metrics:
             return None
-        return customer.id, after, log.written(metering.told(customer, after))
+        return after, log.written(metering.told(customer, after))

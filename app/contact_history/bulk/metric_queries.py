@@ -77,7 +77,8 @@ def find_lost(db: Connection, drafts: Mapping[UUID, Draft]) -> dict[UUID, Found]
 
 
 def update_metrics(db: Connection, written: Collection[tuple[UUID, Metrics]], *, xid: int) -> None:
-    """Write the metrics of customers that this transaction has locked."""
+    """Write the metrics of customers that this transaction has locked, and as they are still what it was decided by: the next
+    `metrics_version`, which the row counts itself, is the one that their events tell."""
     if written:
         ids, metrics = zip(*written, strict=True)
         _UPDATE.run(db, {"id": ids, **dict(zip(NAMES, zip(*metrics, strict=True), strict=True)), "xid": xid})

@@ -56,7 +56,7 @@ class Owners:
 
     def ask(self, customer_ids: Iterable[UUID]) -> None:
         """Read them, unless they are known."""
-        # By what knows the hashes: an id's is made anew, in Python, each time that it is asked for.
+        # As sets, which keep the hashes of what is in them: an id works out its own anew, in Python, each time.
         wanted = set(customer_ids).difference(self._deletions, self._unknown)
         if not wanted:
             return
