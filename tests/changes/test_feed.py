@@ -104,7 +104,12 @@ class TestFeed:
 
     @pytest.mark.parametrize(
         "damage",
-        [lambda position: position[:-2], lambda position: "A" + position[1:], lambda position: "x", lambda position: position + "="],
+        [
+            lambda position: position[:-2],
+            lambda position: ("B" if position[0] == "A" else "A") + position[1:],
+            lambda position: "x",
+            lambda position: position + "=",
+        ],
     )
     def test_a_damaged_position_is_400(self, api: Api, damage: object) -> None:
         position = api.post("/v1/customers", {}).headers["Kehu-Position"]
