@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ARRAY, Connection, Row, Text, TextClause, any_, bindparam, cast, func, select, text, tuple_
 
 from app.changes.models import Event, FeedEpoch
-from app.db.columns import Xid8
+from app.db.columns import XID_AS_NUMBER, Xid8
 from app.db.prepared import Prepared
 
 # Any: the columns of a row.
@@ -38,11 +38,9 @@ _BEFORE = tuple_(Event.xid, Event.id) < tuple_(bindparam("xid", type_=Event.xid.
 _OF_TYPES = Event.type == any_(bindparam("types", type_=ARRAY(Text)))
 
 
-# A transaction's id as a number, which costs less to read than the text that the driver has for it.
-_XID = "CAST(CAST({} AS text) AS bigint)"
 # What `app.changes.events` shows, in its order; the last columns of every statement here. An event's id as the text that it is shown as.
 _COLUMNS = f"""
-    {_XID.format("e.xid")}, e.id, CAST(e.event_id AS text), e.type, e.subject, e.actor, e.request_id, e.time, e.data
+    {XID_AS_NUMBER.format("e.xid")}, e.id, CAST(e.event_id AS text), e.type, e.subject, e.actor, e.request_id, e.time, e.data
 """
 
 
@@ -71,8 +69,8 @@ def _feed(*, narrowed: str, filtered: str) -> TextClause:
         )
         SELECT * FROM (
             SELECT
-                {_XID.format("bound.xmax")} AS xmax, (SELECT count(*) FROM looked_at) AS looked_at,
-                bound.epoch, {_XID.format("last.xid")} AS xid, last.id,
+                {XID_AS_NUMBER.format("bound.xmax")} AS xmax, (SELECT count(*) FROM looked_at) AS looked_at,
+                bound.epoch, {XID_AS_NUMBER.format("last.xid")} AS xid, last.id,
                 NULL AS event_id, NULL AS type, NULL AS subject, NULL AS actor, NULL AS request_id, NULL AS time, NULL AS data
             FROM bound LEFT JOIN last ON true
             UNION ALL

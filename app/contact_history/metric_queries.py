@@ -9,7 +9,22 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Connection, Row, Select, Text, any_, bindparam, cast, func, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.sql.selectable import TextualSelect
 
 from app.changes.log import Change, append_with, with_event
@@ -19,7 +34,7 @@ from app.core import money
 from app.core.caller import Caller
 from app.customers.models import Customer
 from app.db.base import table_of
-from app.db.columns import Ids
+from app.db.columns import XID_AS_NUMBER, Ids
 from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 
@@ -56,8 +71,7 @@ class Recount:
     counted: Metrics
 
 
-# A transaction's id as a number, which costs less to read than the text that the driver has for it.
-_XID = cast(cast(_CUSTOMERS.c.xid, Text), BigInteger)
+_XID: ColumnElement[int] = literal_column(XID_AS_NUMBER.format("customers.xid"), BigInteger())
 _STATE = (_CUSTOMERS.c.id, *(_XID if name == "xid" else _CUSTOMERS.c[name] for name in State._fields))
 _METRICS = tuple(_CUSTOMERS.c[name] for name in NAMES)
 # Not FOR UPDATE: whoever only makes sure that the customer exists need not wait.

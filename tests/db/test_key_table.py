@@ -25,7 +25,9 @@ from app.db.engines import Database
 from app.db.key_table import KeyTable
 from app.db.unit_of_work import UnitOfWork
 from tests.builders import database
+from tests.db import units
 from tests.db.test_copying import TEXTS
+from tests.db.units import run
 
 T = TypeVar("T")
 
@@ -38,12 +40,7 @@ WAYS = pytest.mark.parametrize("contended", [False, True], ids=["by COPY", "by I
 
 @pytest.fixture
 def here(app: Flask) -> Database:
-    found: Database = app.extensions["kehu"].database
-    return found
-
-
-def run(here: Database, work: Callable[[UnitOfWork], T]) -> T:
-    return unit_of_work.run(here, time.monotonic() + 10, work)
+    return units.of(app)
 
 
 def once(here: Database, work: Callable[[UnitOfWork], T], *, contended: bool) -> T:

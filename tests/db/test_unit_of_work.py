@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TypeVar
 from uuid import UUID
 
@@ -20,6 +20,8 @@ from app.db.columns import to_json
 from app.db.copying import Copying
 from app.db.engines import Database
 from app.db.unit_of_work import UnitOfWork
+from tests.db import units
+from tests.db.units import run
 
 T = TypeVar("T")
 
@@ -31,12 +33,7 @@ NOW = text("SELECT now()")
 
 @pytest.fixture
 def here(app: Flask) -> Database:
-    database: Database = app.extensions["kehu"].database
-    return database
-
-
-def run(here: Database, work: Callable[[UnitOfWork], T]) -> T:
-    return unit_of_work.run(here, time.monotonic() + 10, work)
+    return units.of(app)
 
 
 def keys(*external_ids: str) -> Iterator[bytes]:
