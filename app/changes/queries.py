@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ARRAY, Connection, Row, Text, TextClause, any_, bindparam, cast, func, select, text, tuple_
 
 from app.changes.models import Event, FeedEpoch
-from app.db.columns import XID_AS_NUMBER, Xid8
+from app.db.columns import Xid8
 from app.db.prepared import Prepared
 
 # Any: the columns of a row.
@@ -39,9 +39,7 @@ _OF_TYPES = Event.type == any_(bindparam("types", type_=ARRAY(Text)))
 
 
 # What `app.changes.events` shows, in its order; the last columns of every statement here. An event's id as the text that it is shown as.
-_COLUMNS = f"""
-    {XID_AS_NUMBER.format("e.xid")}, e.id, CAST(e.event_id AS text), e.type, e.subject, e.actor, e.request_id, e.time, e.data
-"""
+_COLUMNS = "e.xid, e.id, CAST(e.event_id AS text), e.type, e.subject, e.actor, e.request_id, e.time, e.data"
 
 
 def _feed(*, narrowed: str, filtered: str) -> TextClause:
@@ -69,8 +67,7 @@ def _feed(*, narrowed: str, filtered: str) -> TextClause:
         )
         SELECT * FROM (
             SELECT
-                {XID_AS_NUMBER.format("bound.xmax")} AS xmax, (SELECT count(*) FROM looked_at) AS looked_at,
-                bound.epoch, {XID_AS_NUMBER.format("last.xid")} AS xid, last.id,
+                bound.xmax, (SELECT count(*) FROM looked_at) AS looked_at, bound.epoch, last.xid, last.id,
                 NULL AS event_id, NULL AS type, NULL AS subject, NULL AS actor, NULL AS request_id, NULL AS time, NULL AS data
             FROM bound LEFT JOIN last ON true
             UNION ALL

@@ -11,8 +11,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
-    BigInteger,
-    ColumnElement,
     Connection,
     Row,
     Select,
@@ -20,7 +18,6 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
-    literal_column,
     select,
     text,
     update,
@@ -34,7 +31,7 @@ from app.core import money
 from app.core.caller import Caller
 from app.customers.models import Customer
 from app.db.base import table_of
-from app.db.columns import XID_AS_NUMBER, Ids
+from app.db.columns import Ids
 from app.db.prepared import Prepared
 from app.db.unit_of_work import UnitOfWork
 
@@ -71,8 +68,7 @@ class Recount:
     counted: Metrics
 
 
-_XID: ColumnElement[int] = literal_column(XID_AS_NUMBER.format("customers.xid"), BigInteger())
-_STATE = (_CUSTOMERS.c.id, *(_XID if name == "xid" else _CUSTOMERS.c[name] for name in State._fields))
+_STATE = (_CUSTOMERS.c.id, *(_CUSTOMERS.c[name] for name in State._fields))
 _METRICS = tuple(_CUSTOMERS.c[name] for name in NAMES)
 # Not FOR UPDATE: whoever only makes sure that the customer exists need not wait.
 _LOCK = select(*_STATE, *_METRICS).where(_CUSTOMERS.c.id == bindparam("key")).with_for_update(key_share=True)

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+import psycopg
+from psycopg.types.numeric import Int8BinaryLoader, IntLoader
 from sqlalchemy import DateTime, Numeric, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
@@ -98,10 +100,6 @@ class WrittenJson(TypeDecorator[Any]):
         return None if value is None else orjson.loads(value)
 
 
-# An xid8 as a number, of the place that it is written around: it costs less to read than the text that the driver has for it.
-XID_AS_NUMBER = "CAST(CAST({} AS text) AS bigint)"
-
-
 class Xid8(UserDefinedType[int]):
     """PostgreSQL's 64-bit transaction id (`xid8`), an int in Python; it has no arithmetic, only an order."""
 
@@ -114,9 +112,6 @@ class Xid8(UserDefinedType[int]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[int | None], str | None]:
         return lambda value: None if value is None else str(value)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], int | None]:
-        return lambda value: None if value is None else int(value)
 
 
 class Several(UserDefinedType[Collection[Any]]):
@@ -144,3 +139,8 @@ Ids = Several("uuid")
 
 # What reflection finds in a database is the same type, or every check of the migrations would warn of an unknown one.
 PGDialect.ischema_names["xid8"] = Xid8
+
+# The driver does not know the type (its number is that of pg_type.dat) and would give its text, or its bytes.
+_XID8 = 5069
+psycopg.adapters.register_loader(_XID8, IntLoader)
+psycopg.adapters.register_loader(_XID8, Int8BinaryLoader)

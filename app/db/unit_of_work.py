@@ -35,7 +35,7 @@ _OUTRUN_REPEATS = 50
 
 # The id comes with the BEGIN, in one round trip, and the time is the database's, so that hosts need not agree on theirs. With them comes
 # the one thing that most writes have to know of what others may have changed: which edition of the attributes' definitions there is.
-_BEGIN = b"BEGIN; SELECT pg_current_xact_id()::text, now(), (SELECT edition FROM attribute_edition)"
+_BEGIN = b"BEGIN; SELECT pg_current_xact_id(), now(), (SELECT edition FROM attribute_edition)"
 
 _COMMIT = b"COMMIT"
 # PostgreSQL waits for a synchronous standby only where the transaction itself wrote something (RecordTransactionCommit in xact.c). A
@@ -141,7 +141,7 @@ class UnitOfWork:
     def _begin(self) -> _Begun:
         if self._begun is None:
             ((xid, now, edition),) = wire_of(self._connection).answer(_BEGIN)
-            self._begun = _Begun(int(xid), now, edition)
+            self._begun = _Begun(xid, now, edition)
         return self._begun
 
     def end(self) -> None:

