@@ -46,15 +46,15 @@ class Written(NamedTuple):
 _EVENTS = table_of(Event)
 _EPOCH = select(FeedEpoch.epoch).scalar_subquery()
 _PLACE = (_EPOCH, Event.xid, Event.id)
-_APPEND = Copying(_EVENTS, (*Written._fields, "event_id", "actor", "request_id", "time"))
+_APPEND = Copying(_EVENTS, (*Written._fields, "event_id", "actor", "request_id"))
 _LAST = Prepared(select(_EPOCH, func.max(Event.id)).where(Event.xid == bindparam("xid", type_=Event.xid.type)))
-_COLUMNS = ("event_id", "type", "subject", "customer_id", "actor", "request_id", "time", "data")
+_COLUMNS = ("event_id", "type", "subject", "customer_id", "actor", "request_id", "data")
 
 
 def append(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> None:
     """Append in the order given, in the transaction of the write, and note the last one's position on `unit`."""
     if changes:
-        append_rows(unit, rows_to_append(unit, caller, map(written, changes)))
+        append_rows(unit, rows_to_append(caller, map(written, changes)))
 
 
 def written(change: Change) -> Written:
@@ -62,9 +62,9 @@ def written(change: Change) -> Written:
     return Written(change.type, change.subject, change.customer_id, to_json_bytes(_data(change)))
 
 
-def rows_to_append(unit: UnitOfWork, caller: Caller, changes: Iterable[Written]) -> Iterator[bytes]:
+def rows_to_append(caller: Caller, changes: Iterable[Written]) -> Iterator[bytes]:
     """What `append_rows` takes, made as it is asked for."""
-    same = (to_json_bytes(caller.actor), caller.request_id, unit.now)
+    same = (to_json_bytes(caller.actor), caller.request_id)
     return _APPEND.texts((*change, event_id, *same) for event_id, change in zip(ids_by_the_hundred(), changes, strict=False))
 
 
@@ -88,7 +88,7 @@ def with_event(write: Insert | Update) -> Prepared:
 
 def append_with(unit: UnitOfWork, caller: Caller, change: Change, statement: Prepared, values: Mapping[str, Any]) -> bool:
     """Run a statement made by `with_event`; whether it wrote a row, and with it the event, whose position is noted on `unit`."""
-    told = {f"event_{name}": value for name, value in _row(unit, caller, change).items()}
+    told = {f"event_{name}": value for name, value in _row(caller, change).items()}
     found = statement.one_or_none(unit.connection, {**values, **told})
     if found is None:
         return False
@@ -102,7 +102,7 @@ def subject_of(plural: str, key: UUID) -> str:
     return f"{plural}/{to_json(key)[1:-1]}"
 
 
-def _row(unit: UnitOfWork, caller: Caller, change: Change) -> dict[str, Any]:
+def _row(caller: Caller, change: Change) -> dict[str, Any]:
     return {
         "event_id": new_id(),
         "type": change.type,
@@ -110,7 +110,6 @@ def _row(unit: UnitOfWork, caller: Caller, change: Change) -> dict[str, Any]:
         "customer_id": change.customer_id,
         "actor": caller.actor,
         "request_id": caller.request_id,
-        "time": unit.now,
         "data": _data(change),
     }
 

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, PrimaryKeyC
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
-from app.db.columns import Timestamp, WrittenJson, Xid8
+from app.db.columns import NOW, Timestamp, WrittenJson, Xid8
 
 
 class Event(Base):
@@ -34,7 +34,7 @@ class Event(Base):
     # three times as much to read.
     actor: Mapped[dict[str, Any]] = mapped_column(WrittenJson)
     request_id: Mapped[str] = mapped_column(Text)
-    time: Mapped[datetime] = mapped_column(Timestamp)
+    time: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
     data: Mapped[dict[str, Any]] = mapped_column(WrittenJson)
 
 

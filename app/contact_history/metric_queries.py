@@ -74,8 +74,14 @@ _METRICS = tuple(_CUSTOMERS.c[name] for name in NAMES)
 _LOCK = select(*_STATE, *_METRICS).where(_CUSTOMERS.c.id == bindparam("key")).with_for_update(key_share=True)
 _IN_SET = _CUSTOMERS.c.id == any_(bindparam("ids", type_=Ids))
 _SET = Prepared(select(*_STATE, *_METRICS).where(_IN_SET))
-# In one order, so that two who lock the same rows wait for each other and not in a circle.
-_LOCK_SET = Prepared(select(*_STATE).where(_IN_SET).order_by(_CUSTOMERS.c.id).with_for_update(key_share=True))
+# In one order, so that two who lock the same rows wait for each other and not in a circle. What nobody has written is only counted.
+_LOCKED = select(*_STATE).where(_IN_SET).order_by(_CUSTOMERS.c.id).with_for_update(key_share=True).cte("locked")
+_COUNTED = select(func.count().label("number")).select_from(_LOCKED).subquery("counted")
+_LOCK_SET = Prepared(
+    select(_COUNTED.c.number, *_LOCKED.c).select_from(
+        _COUNTED.outerjoin(_LOCKED, _LOCKED.c.xid >= bindparam("since", type_=_CUSTOMERS.c.xid.type))
+    )
+)
 _WRITTEN = (*NAMES, "metrics_version", "xid")
 _UPDATE = with_event(
     update(_CUSTOMERS)
@@ -151,11 +157,13 @@ def list_metered(db: Connection, customer_ids: Collection[UUID]) -> dict[UUID, M
     return {row[0]: _read_metered(row) for row in _SET.all(db, {"ids": customer_ids})}
 
 
-def lock_states(db: Connection, customer_ids: Collection[UUID]) -> list[tuple[UUID, State]]:
-    """Of those customers that there are, as each is once nobody else writes it, and locked up to the end of the transaction."""
+def lock_set(unit: UnitOfWork, customer_ids: Collection[UUID]) -> tuple[int, dict[UUID, State]]:
+    """How many of those customers there are, each once nobody else writes it, and locked up to the end of the transaction; and as they are
+    now those that somebody may have written since the unit of work began."""
     if not customer_ids:
-        return []
-    return [(row[0], State._make(row[1:])) for row in _LOCK_SET.all(db, {"ids": customer_ids})]
+        return 0, {}
+    rows = _LOCK_SET.all(unit.connection, {"ids": customer_ids, "since": unit.oldest_xid})
+    return rows[0][0], {row[1]: State._make(row[2:]) for row in rows if row[1] is not None}
 
 
 def update_metrics(unit: UnitOfWork, caller: Caller, change: Change, customer_id: UUID, *, values: Mapping[str, Any]) -> bool:

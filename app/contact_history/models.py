@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
-from app.db.columns import Exact, Timestamp, Xid8
+from app.db.columns import NOW, Exact, Timestamp, Xid8
 
 _LIVING = text("deleted_at IS NULL")
 
@@ -83,8 +83,8 @@ class ContactHistoryEntry(Base):
     attributes: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
 
     version: Mapped[int] = mapped_column(BigInteger)
-    created_at: Mapped[datetime] = mapped_column(Timestamp)
-    updated_at: Mapped[datetime] = mapped_column(Timestamp)
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
     deleted_at: Mapped[datetime | None] = mapped_column(Timestamp)
 
     # Never shown: what `q` looks in, and the fence of app.db.unit_of_work.

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
-from app.db.columns import Timestamp, Xid8
+from app.db.columns import NOW, Timestamp, Xid8
 
 _EMPTY_ARRAY = text("'{}'")
 _EMPTY_OBJECT = text("'{}'")
@@ -79,8 +79,8 @@ class Customer(Base):
 
     version: Mapped[int] = mapped_column(BigInteger)
     metrics_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    created_at: Mapped[datetime] = mapped_column(Timestamp)
-    updated_at: Mapped[datetime] = mapped_column(Timestamp)
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
     source_updated_at: Mapped[datetime | None] = mapped_column(Timestamp)
     deleted_at: Mapped[datetime | None] = mapped_column(Timestamp)
 

@@ -10,13 +10,15 @@ from typing import Any
 import orjson
 import psycopg
 from psycopg.types.numeric import Int8BinaryLoader, IntLoader
-from sqlalchemy import DateTime, Numeric, Text, TypeDecorator
+from sqlalchemy import DateTime, Numeric, Text, TypeDecorator, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import UserDefinedType
 
 # Aware, and UTC once inside: the connection's time zone is set to it.
 Timestamp = DateTime(timezone=True)
+# The default of a time of writing: that of the transaction, `UnitOfWork.now`. Who writes thousands of rows need not send it with each.
+NOW = text("now()")
 
 
 # Between two values written at once, and in none of them: a string has its line ends escaped.

@@ -35,7 +35,9 @@ _OUTRUN_REPEATS = 50
 
 # The id comes with the BEGIN, in one round trip, and the time is the database's, so that hosts need not agree on theirs. With them comes
 # the one thing that most writes have to know of what others may have changed: which edition of the attributes' definitions there is.
-_BEGIN = b"BEGIN; SELECT pg_current_xact_id(), now(), (SELECT edition FROM attribute_edition)"
+_BEGIN = (
+    b"BEGIN; SELECT pg_current_xact_id(), pg_snapshot_xmin(pg_current_snapshot()), now(), (SELECT edition FROM attribute_edition)"
+)
 
 _COMMIT = b"COMMIT"
 # PostgreSQL waits for a synchronous standby only where the transaction itself wrote something (RecordTransactionCommit in xact.c). A
@@ -118,6 +120,11 @@ class UnitOfWork:
         return (self._begun or self._begin()).xid
 
     @property
+    def oldest_xid(self) -> int:
+        """That of the oldest transaction that was running when this one began: what has a smaller one was there then for all to see."""
+        return (self._begun or self._begin()).oldest_xid
+
+    @property
     def now(self) -> datetime:
         """When the transaction began, by the database's clock, UTC."""
         return (self._begun or self._begin()).now
@@ -140,8 +147,7 @@ class UnitOfWork:
 
     def _begin(self) -> _Begun:
         if self._begun is None:
-            ((xid, now, edition),) = wire_of(self._connection).answer(_BEGIN)
-            self._begun = _Begun(xid, now, edition)
+            self._begun = _Begun(*wire_of(self._connection).answer(_BEGIN)[0])
         return self._begun
 
     def end(self) -> None:
@@ -168,6 +174,7 @@ class UnitOfWork:
 @dataclass(frozen=True, slots=True)
 class _Begun:
     xid: int
+    oldest_xid: int
     now: datetime
     edition: UUID | None
 

@@ -119,11 +119,11 @@ class Owners:
     def lock(self) -> Iterable[Metered]:
         """Those that somebody has written since they were read, as they are now and stay. Raises Outrun where that undoes a decision."""
         there = self._held.difference(self._planned, self._unknown)
-        locked = metric_queries.lock_states(self._unit.connection, there)
-        xid = self._unit.xid
-        if len(locked) != len(there) or any(state.xid > xid for _, state in locked):
+        # They were read within this unit: what was written before it began has been seen.
+        count, written = metric_queries.lock_set(self._unit, there)
+        if count != len(there) or any(state.xid > self._unit.xid for state in written.values()):
             raise Outrun
-        changed = [(customer_id, state) for customer_id, state in locked if state != self._metered[customer_id].state]
+        changed = [(customer_id, state) for customer_id, state in written.items() if state != self._metered[customer_id].state]
         # Since when one is deleted is told to callers; what matters is whether.
         if any((state.deleted_at is None) != (self._deletions[customer_id] is None) for customer_id, state in changed):
             raise Outrun

@@ -53,7 +53,9 @@ _SYNCED = Prepared(
 _KEYS = KeyTable(table_of(ContactHistoryKey))
 
 _SENT_ROWS = "json_populate_recordset(NULL::contact_history, CAST(:rows AS json))"
-_INSERT = Copying(_ENTRIES, STORED)
+# The times of what is new are those of its transaction, which are the columns' defaults.
+_INSERT = Copying(_ENTRIES, tuple(name for name in STORED if name not in ("created_at", "updated_at")), of=STORED)
+_PUT_IN = Copying(_ENTRIES, STORED)
 _UPDATE = Prepared(
     text(
         f"""
@@ -110,8 +112,13 @@ def rows_to_update(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def insert_entries(unit: UnitOfWork, rows: Iterable[Sequence[Any]]) -> None:
-    """By COPY: nothing can be in the way of rows with new ids, or of those that were taken out; of rows in the order of STORED."""
+    """Write what is new, by COPY, as nothing can be in the way of new ids; of rows in the order of STORED."""
     unit.copy(_INSERT, _INSERT.texts(rows))
+
+
+def put_in_entries(unit: UnitOfWork, rows: Iterable[Sequence[Any]]) -> None:
+    """Write what was taken out, for another customer; as `insert_entries`."""
+    unit.copy(_PUT_IN, _PUT_IN.texts(rows))
 
 
 def update_entries(db: Connection, rows: str) -> None:

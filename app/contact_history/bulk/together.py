@@ -34,8 +34,10 @@ from app.db.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What `write` sends: rows as they are and as they were read, of those that move both; events, metrics, and customers to be made."""
+    """What `write` sends: external ids and what they are to stand for, None for nothing; rows as they are and as they were read, of those
+    that move both; events, metrics, and customers to be made."""
 
+    moved_keys: Mapping[ExternalKey, Holder | None]
     changed: list[EntryRecord]
     taken_out: list[EntryRecord]
     put_in: list[Sequence[Any]]
@@ -128,10 +130,11 @@ class Together:
         """What the decisions made so far change; None: nothing."""
         if not self._changes:
             return None
+        moved = self._moved_keys() if self._prepared is None else self._prepared.moved_keys
         return Footprint(
             frozenset(entry_id.int for entry_id in self._written),
-            frozenset((key.source, key.external_id) for key in self._moved_keys()),
-            frozenset((key.source, key.external_id) for key in self._owners.made_keys),
+            frozenset((source, external_id) for source, external_id in moved),
+            frozenset((source, external_id) for source, external_id in self._owners.made_keys),
         )
 
     def prepare(self) -> None:
@@ -155,14 +158,14 @@ class Together:
         if told.customers is not None:
             told.customers.write()
         self._check_versions(told.changed)
-        self._exchange_keys()
+        self._exchange_keys(told.moved_keys)
         queries.take_out_entries(self.unit.connection, told.taken_out)
         self._insert()
         if told.put_in:
-            queries.insert_entries(self.unit, told.put_in)
+            queries.put_in_entries(self.unit, told.put_in)
         if told.updates is not None:
             queries.update_entries(self.unit.connection, told.updates)
-        log.append_rows(self.unit, chain(told.events, log.rows_to_append(self.unit, self._caller, told.metering.write())))
+        log.append_rows(self.unit, chain(told.events, log.rows_to_append(self._caller, told.metering.write())))
 
     def _told(self) -> _Told:
         written = [(self._stored.get(entry_id), after) for entry_id, after in self._written.items()]
@@ -173,11 +176,12 @@ class Together:
         metering = Metering(self.unit, net(written))
         metering.decide(chain(self._owners.as_read(), made))
         return _Told(
+            moved_keys=self._moved_keys(),
             changed=[before for before, _ in changed],
             taken_out=[before for before, _ in moved],
             put_in=[self._row(after) for _, after in moved],
             updates=queries.rows_to_update(updates) if updates else None,
-            events=log.rows_to_append(self.unit, self._caller, map(log.written, self._changes)),
+            events=log.rows_to_append(self._caller, map(log.written, self._changes)),
             metering=metering,
             customers=book,
         )
@@ -196,7 +200,7 @@ class Together:
             # Whoever takes turns does it by the customers first.
             seen = queries.list_entries_by_id(self.unit.connection, entry_ids, locked=False)
             owners = {entry.customer_id for entry in seen.values()}
-            metric_queries.lock_states(self.unit.connection, named | owners)
+            metric_queries.lock_set(self.unit, named | owners)
         self._ask_for_entries(entry_ids)
         there = [entry for entry in self._records.values() if entry is not None]
         self._ask_for_keys({entry.key for entry in there if entry.key is not None} | self._new_keys(references))
@@ -271,8 +275,7 @@ class Together:
             if (customer_id, version) != (before.customer_id, before.version) or xid > self.unit.xid:
                 raise Outrun
 
-    def _exchange_keys(self) -> None:
-        moved = self._moved_keys()
+    def _exchange_keys(self, moved: Mapping[ExternalKey, Holder | None]) -> None:
         queries.release_keys(self.unit.connection, [key for key in moved if self._stored_keys[key] is not None])
         held = {key: holder for key, holder in moved.items() if holder is not None}
         queries.claim_keys(self.unit, held)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -12,11 +13,11 @@ from sqlalchemy import Connection
 from app.core.bulk import Item, Result, Sent, Unchanged
 from app.core.caller import Caller
 from app.core.errors import KehuError
-from app.core.syncing import Done, ExternalKey
+from app.core.syncing import Done, ExternalKey, Outcome
 from app.db import failures, unit_of_work
 from app.db.unit_of_work import UnitOfWork
 from app.web.bulk import items
-from app.web.streams.lines import Line, LineResult, Means, Position
+from app.web.streams.lines import Applied, Line, Means, Position
 from app.web.streams.operations import Import
 from app.web.streams.turns import Turn
 
@@ -106,11 +107,19 @@ class Writer:
     # Of which items it is, and which footprints, it knows itself.
     feature: Feature[Any, Any]
 
-    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /) -> tuple[Sequence[LineResult], Position | None]:
+    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /, *, report_all: bool) -> Applied:
         chunk = _Chunk(here, self, lines, turn)
         results, position = chunk.write()
-        request_id = self.call.request_id
-        return [items.line_result(*each, request_id=request_id) for each in zip(lines, chunk.keys, results, strict=True)], position
+        told = [
+            items.line_result(line, key, result, request_id=self.call.request_id)
+            for line, key, result in zip(lines, chunk.keys, results, strict=True)
+            if report_all or not isinstance(result, Done)
+        ]
+        return Applied(Counter(map(_outcome, results)), told, position)
+
+
+def _outcome(result: Result) -> Outcome:
+    return result.outcome if isinstance(result, Done) else Outcome.FAILED
 
 
 class _Chunk:

@@ -17,13 +17,12 @@ from app.db import failures
 from app.web import problems
 from app.web.problems import HttpProblem
 from app.web.streams import ndjson
-from app.web.streams.lines import Apply, Line, LineResult, Means, Position
+from app.web.streams.lines import Applied, Apply, Line, LineResult, Means, Position
 from app.web.streams.turns import Turn
 
 _log = logs.get(__name__)
 
 _NUMBER = attrgetter("number")
-_OUTCOME = attrgetter("outcome")
 
 
 class Written(NamedTuple):
@@ -50,17 +49,17 @@ def write(here: Means, errand: Errand, turn: Turn[Any]) -> Written:
     lines = [ndjson.read(line) if line.data is None and line.fault is None else line for line in errand.lines]
     refused = [_refused(line, errand.request_id) for line in lines if line.fault is not None]
     whole = [line for line in lines if line.fault is None] if refused else lines
-    position = None
-    results: Sequence[LineResult] = ()
     if whole:
-        results, position = errand.apply(here, whole, turn)
+        applied = errand.apply(here, whole, turn, report_all=errand.report_all)
     else:
         turn.wait()
         turn.leave(None)
+        applied = Applied(Counter(), (), None)
+    outcomes, results, position = applied
     if refused:
         results = sorted((*refused, *results), key=_NUMBER)
-    wanted = results if errand.report_all else [result for result in results if result.outcome is Outcome.FAILED]
-    return Written(Counter(map(_OUTCOME, results)), position, b"".join(map(_shown, wanted)))
+        outcomes[Outcome.FAILED] += len(refused)
+    return Written(outcomes, position, b"".join(map(_shown, results)))
 
 
 def meaning(error: Exception) -> KehuError | HttpProblem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -56,14 +57,24 @@ class Means(Protocol):
     def database(self) -> Database: ...
 
 
+class Applied(NamedTuple):
+    """What became of the lines of one chunk."""
+
+    outcomes: Counter[Outcome]
+    # Of all lines, or of those that failed.
+    results: Sequence[LineResult]
+    # Of the last event; None where nothing was written.
+    position: Position | None
+
+
 class Apply(Protocol):
-    """Writes the lines of one chunk in one unit of work, in its turn: a result for each, and the last event's position, None where nothing
-    was written. What it raises ends the stream: nothing of the chunk is there then, as far as is known.
+    """Writes the lines of one chunk in one unit of work, in its turn. What it raises ends the stream: nothing of the chunk is there then,
+    as far as is known. With `report_all` every line has its result, else each that failed.
 
     Called in threads, and in processes to which it is sent: it has to be such that it can be.
     """
 
-    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /) -> tuple[Sequence[LineResult], Position | None]: ...
+    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /, *, report_all: bool) -> Applied: ...
 
 
 class Broken(Exception):

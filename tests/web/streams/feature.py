@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from app.web.application import Application
 from app.web.schemas import QuerySchema, Schema
 from app.web.streams.crew import Crew
 from app.web.streams.exporting import Rows
-from app.web.streams.lines import Apply, Line, LineResult, Means, Outcome, Position
+from app.web.streams.lines import Applied, Apply, Line, LineResult, Means, Outcome
 from app.web.streams.operations import Export, Import
 from app.web.streams.schemas import ImportQuerySchema
 from app.web.streams.turns import Turn
@@ -82,7 +83,7 @@ class _Apply:
     def __init__(self, query: dict[str, Any]) -> None:
         self._query = query
 
-    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /) -> tuple[Sequence[LineResult], Position | None]:
+    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /, *, report_all: bool) -> Applied:
         turn.wait()
         time.sleep(self._query["pause"])
         numbers = [line.number for line in lines]
@@ -93,7 +94,8 @@ class _Apply:
         if keeps:
             chunks.append(list(lines))
         turn.leave(None)
-        return [_result(line) for line in lines], (1, 1, lines[-1].number)
+        results = [_result(line) for line in lines] if report_all else []
+        return Applied(Counter({Outcome.CREATED: len(lines)}), results, (1, 1, lines[-1].number))
 
 
 def _result(line: Line) -> LineResult:

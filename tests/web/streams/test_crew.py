@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
@@ -37,7 +38,7 @@ from app.web.streams import crew as crew_module
 from app.web.streams.chunks import Errand, Written
 from app.web.streams.crew import Crew, Hand, Lost
 from app.web.streams.importing import Importing
-from app.web.streams.lines import Line, LineResult, Means, Position
+from app.web.streams.lines import Applied, Line, LineResult, Means
 from app.web.streams.ndjson import too_long
 from app.web.streams.operations import Import
 from app.web.streams.turns import Forsaken, Turn
@@ -53,7 +54,7 @@ class Writing:
     here: int
     fails: str = ""
 
-    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /) -> tuple[Sequence[LineResult], Position | None]:
+    def __call__(self, here: Means, lines: Sequence[Line], turn: Turn[Any], /, *, report_all: bool) -> Applied:
         if self.fails == "dies before its turn" and os.getpid() != self.here:
             os._exit(1)
         if self.fails == "is refused":
@@ -66,7 +67,7 @@ class Writing:
         if self.fails == "dies in its turn":
             os._exit(1)
         turn.leave({"by": os.getpid(), "before": before})
-        return [_result(line) for line in lines], (1, 2, lines[-1].number)
+        return Applied(Counter({Outcome.CREATED: len(lines)}), [_result(line) for line in lines], (1, 2, lines[-1].number))
 
 
 def _result(line: Line) -> LineResult:
