@@ -35,9 +35,7 @@ _OUTRUN_REPEATS = 50
 
 # The id comes with the BEGIN, in one round trip, and the time is the database's, so that hosts need not agree on theirs. With them comes
 # the one thing that most writes have to know of what others may have changed: which edition of the attributes' definitions there is.
-_BEGIN = (
-    b"BEGIN; SELECT pg_current_xact_id(), pg_snapshot_xmin(pg_current_snapshot()), now(), (SELECT edition FROM attribute_edition)"
-)
+_BEGIN = b"BEGIN; SELECT pg_current_xact_id(), pg_snapshot_xmin(pg_current_snapshot()), now(), (SELECT edition FROM attribute_edition)"
 
 _COMMIT = b"COMMIT"
 # PostgreSQL waits for a synchronous standby only where the transaction itself wrote something (RecordTransactionCommit in xact.c). A

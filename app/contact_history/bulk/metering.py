@@ -35,6 +35,7 @@ class Metering:
 
     def decide(self, customers: Iterable[Metered]) -> None:
         """For those of `customers` that the facts are of; what was decided for one of them before does not count any more."""
+        settled = []
         for customer in customers:
             facts = self._facts.get(customer.id)
             if facts is None:
@@ -46,20 +47,29 @@ class Metering:
             else:
                 if self._open:
                     self._open.pop(customer.id, None)
-                self._settled[customer.id] = self._settle(customer, draft.metrics)
+                settled.append((customer, draft.metrics))
+        self._settle(settled)
 
     def write(self) -> list[Written]:
         """Write the metrics of the customers, which are locked, and whose interactions are written; the events, which are not yet."""
         found = metric_queries.find_lost(self._unit.connection, {customer_id: draft for customer_id, (_, draft) in self._open.items()})
-        for customer_id, (customer, draft) in self._open.items():
-            after = metrics.settled(draft, found=found[customer_id].times, left=found[customer_id].left)
-            self._settled[customer_id] = self._settle(customer, after)
+        self._settle(
+            (customer, metrics.settled(draft, found=found[customer_id].times, left=found[customer_id].left))
+            for customer_id, (customer, draft) in self._open.items()
+        )
         changed = [(customer_id, *settled) for customer_id, settled in self._settled.items() if settled is not None]
         written = [(customer_id, after) for customer_id, after, _ in changed]
         metric_queries.update_metrics(self._unit.connection, written, xid=self._unit.xid)
         return [event for _, _, event in changed]
 
-    def _settle(self, customer: Metered, after: Metrics) -> tuple[Metrics, Written] | None:
-        if after == customer.metrics:
-            return None
-        return after, log.written(metering.told(customer, after))
+    def _settle(self, decided: Iterable[tuple[Metered, Metrics]]) -> None:
+        """Each customer becomes so."""
+        changed = []
+        for customer, after in decided:
+            if after == customer.metrics:
+                self._settled[customer.id] = None
+            else:
+                changed.append((customer, after))
+        events = log.written(metering.told(customer, after) for customer, after in changed)
+        for (customer, after), event in zip(changed, events, strict=True):
+            self._settled[customer.id] = after, event

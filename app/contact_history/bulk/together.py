@@ -181,7 +181,7 @@ class Together:
             taken_out=[before for before, _ in moved],
             put_in=[self._row(after) for _, after in moved],
             updates=queries.rows_to_update(updates) if updates else None,
-            events=log.rows_to_append(self._caller, map(log.written, self._changes)),
+            events=log.rows_to_append(self._caller, log.written(self._changes)),
             metering=metering,
             customers=book,
         )

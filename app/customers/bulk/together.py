@@ -188,7 +188,7 @@ class Together:
         return _Told(
             changed=changed,
             updates=queries.rows_to_update(self._row(self._written[customer_id]) for customer_id in changed) if changed else None,
-            events=log.rows_to_append(self._caller, map(log.written, self._changes)),
+            events=log.rows_to_append(self._caller, log.written(self._changes)),
         )
 
     def _insert(self) -> None:

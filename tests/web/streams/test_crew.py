@@ -67,7 +67,8 @@ class Writing:
         if self.fails == "dies in its turn":
             os._exit(1)
         turn.leave({"by": os.getpid(), "before": before})
-        return Applied(Counter({Outcome.CREATED: len(lines)}), [_result(line) for line in lines], (1, 2, lines[-1].number))
+        results = [_result(line) for line in lines] if report_all else []
+        return Applied(Counter({Outcome.CREATED: len(lines)}), results, (1, 2, lines[-1].number))
 
 
 def _result(line: Line) -> LineResult:
