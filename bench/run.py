@@ -32,11 +32,11 @@ class Run:
     def file(self, name: str) -> Path:
         return self.store.home / name
 
-    def in_turn(self, ours: Callable[[], A], floor: Callable[[], B]) -> tuple[list[A], list[B]]:
-        """A B A B, since a machine's speed drifts."""
+    def in_turn(self, ours: Callable[[], A], floor: Callable[[], B], *, rounds: int | None = None) -> tuple[list[A], list[B]]:
+        """A B A B, since a machine's speed drifts; as often as the run has rounds, unless `rounds` is said."""
         first: list[A] = []
         second: list[B] = []
-        for _ in range(self.rounds):
+        for _ in range(rounds or self.rounds):
             first.append(ours())
             second.append(floor())
         return first, second
