@@ -15,7 +15,7 @@ from typing import BinaryIO
 import psycopg
 
 from app.core import death_signal
-from app.db import embedded_account, embedded_binaries, embedded_cluster
+from app.db import embedded_account, embedded_binaries, embedded_cluster, embedded_memory
 from app.db.embedded_account import EmbeddedPostgresError
 from app.db.embedded_binaries import Binaries
 from app.db.embedded_place import PORT, Place
@@ -131,7 +131,7 @@ class Server:
             time.sleep(_POLL)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        settings = {**_SETTINGS, "unix_socket_directories": f'"{self._place.socket_dir}"', **self._options}
+        settings = {**_SETTINGS, **embedded_memory.settings(), "unix_socket_directories": f'"{self._place.socket_dir}"', **self._options}
         argv = [str(self._binaries.path("postgres")), "-D", str(self._place.data)]
         for name, value in settings.items():
             argv += ["-c", f"{name}={value}"]

@@ -31,10 +31,8 @@ _DAY = 86400
 _OLDEST = 14 * _DAY
 _COPY = "run"
 
-# As an operator would set them on a machine of this size; everything else is as PostgreSQL brings it.
-_OPTIONS: Mapping[str, str] = {"shared_buffers": "2GB", "max_wal_size": "4GB", "max_connections": "100"}
 # A crash while they are made is no loss.
-_MAKING: Mapping[str, str] = {**_OPTIONS, "fsync": "off", "wal_level": "minimal", "max_wal_senders": "0"}
+_MAKING: Mapping[str, str] = {"max_wal_size": "4GB", "fsync": "off", "wal_level": "minimal", "max_wal_senders": "0"}
 
 # Any: psycopg's rows.
 
@@ -76,7 +74,7 @@ def server(scale: int) -> Iterator[tuple[Server, Path, int]]:
     anchor = _made(home)
     if anchor is None:
         anchor = _make(home, scale)
-    running = embedded.start(_config(home), options=_OPTIONS)
+    running = embedded.start(_config(home))
     try:
         migrations.upgrade(running.url, _config(home))
         yield running, home, anchor

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from app.config import Config
-from app.db import embedded, embedded_account, embedded_binaries, embedded_place
+from app.db import embedded, embedded_account, embedded_binaries, embedded_memory, embedded_place
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change to another account")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the tie to the parent is Linux's")
@@ -132,6 +132,15 @@ class TestStart:
         server.stop()
 
         assert found == ["off"]
+
+    def test_it_has_memory_as_the_machine_has(self, made: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(embedded_memory, "available", lambda: 2_400 * 1024 * 1024)
+        server = embedded.start(copy(made, place / "data"))
+
+        found = settings(server.url, "shared_buffers", "max_wal_size")
+        server.stop()
+
+        assert found == ["300MB", "2GB"]
 
     @pytest.mark.parametrize("name", ["with a space", "with,comma and:colon"])
     def test_any_path_will_do(self, made: Path, place: Path, name: str) -> None:

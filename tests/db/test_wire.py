@@ -12,7 +12,23 @@ from uuid import UUID
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import ARRAY, Boolean, Connection, Date, Integer, LargeBinary, Numeric, Text, Uuid, bindparam, cast, literal, select, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Connection,
+    Date,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
@@ -33,14 +49,27 @@ VALUES: list[tuple[TypeEngine[Any], Any]] = [
     (Boolean(), True),
     (Boolean(), False),
     (Uuid(), UUID("01a21369-89b1-7ce5-89ef-f5be54e36b22")),
+    (BigInteger(), -(2**63)),
     (Timestamp, datetime(2026, 11, 25, 15, 53, 54, 120000, tzinfo=UTC)),
+    (Timestamp, datetime(1, 1, 1, tzinfo=UTC)),
+    (Timestamp, datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)),
+    (Timestamp, datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)),
     (Date(), date(1960, 2, 29)),
+    (Date(), date(9999, 12, 31)),
     (Numeric(), Decimal("12345678901234567890.10")),
     (Exact(), "12345678901234567890.10"),
+    (Exact(), "-0.50"),
+    (Exact(), "1000000"),
+    (Exact(), "0.000000000000000001"),
+    (Exact(), "1.500"),
+    (Exact(), "0"),
     (Xid8(), 2**40),
+    (Xid8(), 2**63 - 1),
     (LargeBinary(), bytes(range(256))),
     (ARRAY(Text), ["", "a,b", '"', "\\", "NULL", "张 伟"]),
     (ARRAY(Text), []),
+    (ARRAY(Text), ["a", None]),
+    (ARRAY(Uuid), [UUID("01a21369-89b1-7ce5-89ef-f5be54e36b22")]),
     (JSONB(), {"name": "张\\伟", "at": [1, 2.5, None, True], "": {}}),
 ]
 
