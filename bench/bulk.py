@@ -114,7 +114,7 @@ def import_entries(run: Run) -> None:
             # Neither ours nor the floor is to have all of what the first rows of a table meet.
             floor()
             rates, bounds = run.in_turn(ours, floor, rounds=_PARTS)
-    told = f"import of {count:,} interactions"
+    told = f"import of {count:,} interactions in {_PARTS} parts"
     alone, whole = zip(*bounds, strict=True)
     run.table.rates(f"{told}, {_ALONE}", rates, alone, unit="rows", aim=0.40, megabytes=curve.most)
     run.table.rates(f"{told}, {_WHOLE}", rates, whole, unit="rows", megabytes=curve.most)

@@ -36,7 +36,7 @@ class Run:
         """A B A B, since a machine's speed drifts; as often as the run has rounds, unless `rounds` is said."""
         first: list[A] = []
         second: list[B] = []
-        for _ in range(rounds or self.rounds):
+        for _ in range(self.rounds if rounds is None else rounds):
             first.append(ours())
             second.append(floor())
         return first, second

@@ -49,8 +49,8 @@ _EPOCH = select(FeedEpoch.epoch).scalar_subquery()
 _PLACE = (_EPOCH, Event.xid, Event.id)
 _APPEND = Copying(_EVENTS, (*Written._fields, "event_id", "actor", "request_id"))
 _LAST = Prepared(select(_EPOCH, func.max(Event.id)).where(Event.xid == bindparam("xid", type_=Event.xid.type)))
-# Events whose JSON is written by one call: in half of the time that as many calls take, and not so much yet that memory for it is asked
-# of the system anew each time.
+# Events whose JSON is written by one call. That of a customer's metrics takes 5.3 us alone and 4.1 so, by the hundred or the thousand too;
+# that of a new customer 7 and 2.
 _TOGETHER = 25
 _COLUMNS = ("event_id", "type", "subject", "customer_id", "actor", "request_id", "data")
 
@@ -62,7 +62,7 @@ def append(unit: UnitOfWork, caller: Caller, changes: Sequence[Change]) -> None:
 
 
 def written(changes: Iterable[Change]) -> Iterator[Written]:
-    """Each as it goes to the database: the dear part of appending, which needs no turn."""
+    """Each as it goes to the database, made by the twenty-five as they are asked for: the dear part of appending, which needs no turn."""
     following = iter(changes)
     while some := list(islice(following, _TOGETHER)):
         texts = to_json_lines([_data(change) for change in some]).split(LINE_END)
@@ -89,7 +89,7 @@ def with_event(write: Insert | Update) -> Prepared:
     write's time. To be built once, and run by `append_with`. The names of the write's own values must not begin with `event_`."""
     written = write.returning(literal(1).label("one")).cte("written")
     told = (bindparam(f"event_{name}", type_=_EVENTS.c[name].type) for name in _COLUMNS)
-    # Through a CTE and from values, not from a distributed table: there the event would get a worker's transaction id.
+    # Through a CTE and from values, not from a distributed table: there the event would get a worker's transaction id and time.
     appended = insert(_EVENTS).from_select(_COLUMNS, select(*told).select_from(written)).add_cte(written)
     return Prepared(appended.returning(*_PLACE))
 

@@ -51,6 +51,15 @@ class State(NamedTuple):
     xid: int
 
 
+class LockedSet(NamedTuple):
+    """Customers that are locked."""
+
+    # How many there are.
+    number: int
+    # As they are now, of all that somebody may have written since the unit of work began.
+    written_since: dict[UUID, State]
+
+
 class Metered(NamedTuple):
     """A customer's row, as far as its interactions are concerned."""
 
@@ -157,13 +166,13 @@ def list_metered(db: Connection, customer_ids: Collection[UUID]) -> dict[UUID, M
     return {row[0]: _read_metered(row) for row in _SET.all(db, {"ids": customer_ids})}
 
 
-def lock_set(unit: UnitOfWork, customer_ids: Collection[UUID]) -> tuple[int, dict[UUID, State]]:
-    """How many of those customers there are, each once nobody else writes it, and locked up to the end of the transaction; and as they are
-    now those that somebody may have written since the unit of work began."""
+def lock_set(unit: UnitOfWork, customer_ids: Collection[UUID]) -> LockedSet:
+    """Those customers, each once nobody else writes it, and locked up to the end of the transaction. Rests on every write of a customer
+    leaving its transaction's id in the row."""
     if not customer_ids:
-        return 0, {}
+        return LockedSet(0, {})
     rows = _LOCK_SET.all(unit.connection, {"ids": customer_ids, "since": unit.oldest_xid})
-    return rows[0][0], {row[1]: State._make(row[2:]) for row in rows if row[1] is not None}
+    return LockedSet(rows[0][0], {row[1]: State._make(row[2:]) for row in rows if row[1] is not None})
 
 
 def update_metrics(unit: UnitOfWork, caller: Caller, change: Change, customer_id: UUID, *, values: Mapping[str, Any]) -> bool:

@@ -54,6 +54,7 @@ _SHOWN_BY_ID = Prepared(_SHOWN)
 _SHOWN_OF_CUSTOMER = Prepared(_SHOWN.where(_ENTRIES.c.customer_id == bindparam("customer")))
 _BY_ID = Prepared(_FOUND.where(_ENTRIES.c.id == bindparam("entry")))
 _OF_CUSTOMER = Prepared(_FOUND.where(_ENTRIES.c.id == bindparam("entry"), _ENTRIES.c.customer_id == bindparam("customer")))
+# Its times too, since one that moves keeps them.
 _INSERT = with_event(insert(_ENTRIES).values({column.name: bindparam(f"row_{column.name}", type_=column.type) for column in _ENTRIES.c}))
 _AS_KNOWN = (
     _ENTRIES.c.customer_id == bindparam("customer"),

@@ -19,6 +19,8 @@ from sqlalchemy.types import UserDefinedType
 Timestamp = DateTime(timezone=True)
 # The default of a time of writing: that of the transaction, `UnitOfWork.now`. Who writes thousands of rows need not send it with each.
 NOW = text("now()")
+# The columns of versioned rows that have it.
+WRITTEN_AT = ("created_at", "updated_at")
 
 
 # Between two values written at once, and in none of them: a string has its line ends escaped.
@@ -142,7 +144,8 @@ Ids = Several("uuid")
 # What reflection finds in a database is the same type, or every check of the migrations would warn of an unknown one.
 PGDialect.ischema_names["xid8"] = Xid8
 
-# The driver does not know the type (its number is that of pg_type.dat) and would give its text, or its bytes.
+# The driver does not know the type (its number is that of pg_type.dat) and would give its text, or its bytes. Said here, where whoever has
+# such a column comes by before there is a connection, which takes over what is known when it is made.
 _XID8 = 5069
 psycopg.adapters.register_loader(_XID8, IntLoader)
 psycopg.adapters.register_loader(_XID8, Int8BinaryLoader)

@@ -36,14 +36,14 @@ class Copying:
     def __init__(self, table: Table, names: Sequence[str], *, of: Sequence[str] | None = None) -> None:
         """`of`: the columns of the rows that will come, where these are more than `names`, or in another order."""
         self.statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN"
-        self._written = [(names.index(name) if of is None else of.index(name), _writer(table.c[name].type)) for name in names]
+        self._columns = [(names.index(name) if of is None else of.index(name), _writer(table.c[name].type)) for name in names]
 
     def texts(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
         """What `UnitOfWork.copy` takes; each text is made when it is asked for, and each row before."""
         following = iter(rows)
         while some := list(islice(following, ROWS)):
-            columns = list(zip(*some, strict=True))
-            written = [_column(writer, columns[place]) for place, writer in self._written]
+            given = list(zip(*some, strict=True))
+            written = [_column(writer, given[place]) for place, writer in self._columns]
             yield b"\n".join(map(b"\t".join, zip(*written, strict=True))) + b"\n"
 
 

@@ -26,7 +26,8 @@ _READY_TIMEOUT = 300.0
 # What is left of an earlier server: backends that end at their next look at the postmaster, or a shutdown that still writes.
 _REMAINS_TIMEOUT = 60.0
 _REMAINS_POLL = 0.1
-_FAST_SHUTDOWN_TIMEOUT = 30.0
+# It writes what of its memory is not on the disk yet, see `embedded_memory`.
+_FAST_SHUTDOWN_TIMEOUT = 60.0
 _IMMEDIATE_SHUTDOWN_TIMEOUT = 10.0
 _MAX_LOG_BYTES = 10_000_000
 _TAIL_BYTES = 2_000

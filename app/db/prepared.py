@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import orjson
 import psycopg
+from psycopg.pq import Format
 from psycopg.pq.abc import PGresult
 from sqlalchemy import Connection, Numeric
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -100,6 +101,10 @@ class Prepared:
         return {name: bind.value for name, bind in self._compiled.binds.items() if not bind.required}
 
     def _processes(self, result: PGresult) -> Sequence[tuple[int, Process]]:
+        for at in range(result.nfields):
+            # It would come as bytes, and as text by every other way.
+            if psycopg.adapters.get_loader(result.ftype(at), Format.BINARY) is None:
+                raise TypeError(f"the driver does not read the type {result.ftype(at)} of column {at}: {self.sql.decode()}")
         if not isinstance(self._statement, ReturnsRows):
             return ()
         found = [

@@ -119,7 +119,8 @@ class UnitOfWork:
 
     @property
     def oldest_xid(self) -> int:
-        """That of the oldest transaction that was running when this one began: what has a smaller one was there then for all to see."""
+        """That of the oldest transaction that was running when this one began. What a smaller one has written every statement of this unit
+        sees; of distributed tables that is not so, as their nodes commit one by one."""
         return (self._begun or self._begin()).oldest_xid
 
     @property

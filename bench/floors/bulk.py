@@ -28,12 +28,11 @@ from bench.floors.reads import NAMES
 
 # Any: psycopg's rows, column values and JSON.
 
-_MOMENT = "2026-01-01T00:00:00Z"
 # Stands for the id in a row that is made once and written under many ids.
 _ID = "@id@"
 _JSON = ("addresses", "external_ids", "attributes")
 _KEYS = "ON CONFLICT (source, external_id) DO NOTHING"
-_EVENT_COLUMNS = ("event_id", "type", "subject", "customer_id", "actor", "request_id", "time", "data")
+_EVENT_COLUMNS = ("event_id", "type", "subject", "customer_id", "actor", "request_id", "data")
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def _customer(person: dict[str, Any]) -> dict[str, Any]:
     assert item.key is not None
     data = {"source": "floor", **item.data, "external_ids": {"floor": item.key.external_id}}
     values = merging.new(data, definitions=NONE)
-    return {**whole(values), "id": _ID, "version": 1, "xid": "1", "created_at": _MOMENT, "updated_at": _MOMENT}
+    return {**whole(values), "id": _ID, "version": 1, "xid": "1"}
 
 
 def _entry(line: dict[str, Any], customer_id: str) -> dict[str, Any]:
@@ -139,14 +138,13 @@ def _entry(line: dict[str, Any], customer_id: str) -> dict[str, Any]:
     occurred = parse_timestamp(line["occurred_at"])
     values = entry_merging.new({**data, "occurred_at": occurred}, now=occurred)
     own = {"id": _ID, "customer_id": customer_id, "source": "floor", "external_id": _ID}
-    times = {"created_at": _MOMENT, "updated_at": _MOMENT}
     derived = zip(ENTRY_DERIVED, entry_merging.derived(values["subject"], values["body"], values["outcome"]), strict=True)
-    return {**values, **dict(derived), **own, **times, "version": 1, "xid": "1"}
+    return {**values, **dict(derived), **own, "version": 1, "xid": "1"}
 
 
 def _events(rows: Rows, ids: Sequence[str], kind: str, plural: str, customer_ids: Sequence[str]) -> Staged:
     lines = (
-        f"{one}\t{kind}\t{plural}/{one}\t{customer}\t{{}}\tbench\t{_MOMENT}\t{event.replace(_ID, one)}\n"
+        f"{one}\t{kind}\t{plural}/{one}\t{customer}\t{{}}\tbench\t{event.replace(_ID, one)}\n"
         for one, customer, event in zip(ids, customer_ids, rows.events, strict=True)
     )
     return Staged("events", _EVENT_COLUMNS, "".join(lines).encode(), "ON CONFLICT DO NOTHING")

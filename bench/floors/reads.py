@@ -37,7 +37,7 @@ _BELOW = "FROM contact_history WHERE customer_id = %s AND deleted_at IS NULL ORD
 _TIMELINE = f"SELECT {_ENTRY_COLUMNS} {_BELOW}"
 _TIMELINE_JSON = _AS_JSON.format(f"SELECT {', '.join(_ENTRY_NAMES)} {_BELOW}")
 _FEED = (
-    "SELECT xid::text, id, event_id, type, subject, actor, request_id, time, data FROM events AS e "
+    "SELECT xid, id, event_id, type, subject, actor, request_id, time, data FROM events AS e "
     "WHERE (e.xid, e.id) > (%s::xid8, %s) AND e.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY e.xid, e.id LIMIT 1000"
 )
 

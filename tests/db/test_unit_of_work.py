@@ -1,4 +1,5 @@
-"""Protects COPY in a unit of work: what it has sent is there with whatever is asked next, or nothing is, and the connection goes on."""
+"""Protects what a unit of work knows of its transaction, and COPY in it: what it has sent is there with whatever is asked next, or nothing
+is, and the connection goes on."""
 
 from __future__ import annotations
 
@@ -43,6 +44,23 @@ def keys(*external_ids: str) -> Iterator[bytes]:
 def counted(unit: UnitOfWork) -> int:
     found: int = unit.connection.execute(COUNT).scalar_one()
     return found
+
+
+class TestOldestXid:
+    def test_it_is_of_who_began_before_and_still_runs(self, here: Database) -> None:
+        with here.lease(time.monotonic() + 10) as connection:
+            earlier = UnitOfWork(connection)
+            assert earlier.oldest_xid <= earlier.xid
+            found = run(here, lambda unit: (unit.oldest_xid, unit.xid))
+            earlier.end()
+
+        assert found[0] <= earlier.xid < found[1]
+
+    def test_it_is_not_of_who_is_over(self, here: Database) -> None:
+        over = run(here, lambda unit: unit.xid)
+
+        # Others on this server may begin and end; none of these was there before all of them.
+        assert any(run(here, lambda unit: unit.oldest_xid) > over for _ in range(100))
 
 
 class TestCopy:

@@ -114,6 +114,10 @@ class TestValues:
         assert found is not None
         assert (found[0], type(found[0])) == (expected, type(expected))
 
+    def test_a_type_that_the_driver_does_not_know_is_an_error_and_not_its_bytes(self, db: Connection) -> None:
+        with pytest.raises(TypeError, match="type 5038 of column 1"):
+            Prepared(text("SELECT 1, pg_current_snapshot()")).one_or_none(db, {})
+
     def test_a_value_that_is_not_given_is_an_error_and_not_null(self, db: Connection) -> None:
         statement = Prepared(select(literal(1)).where(bindparam("wanted", type_=Text) == "x"))
 

@@ -123,8 +123,7 @@ def _is_to_be_sent_again(answer: Answer) -> bool:
 
 
 _EVENTS = text(
-    "SELECT data::json -> 'after' ->> 'owner' AS key, subject, (data::json -> 'after' ->> 'version')::bigint AS version,"
-    " xid::text::bigint AS xid, id"
+    "SELECT data::json -> 'after' ->> 'owner' AS key, subject, (data::json -> 'after' ->> 'version')::bigint AS version, xid, id"
     " FROM events WHERE type LIKE 'customer.%' ORDER BY events.xid, id"
 )
 _CUSTOMERS = text("SELECT 'customers/' || id AS subject, version, owner FROM customers")

@@ -35,7 +35,7 @@ class Metering:
 
     def decide(self, customers: Iterable[Metered]) -> None:
         """For those of `customers` that the facts are of; what was decided for one of them before does not count any more."""
-        settled = []
+        decided = []
         for customer in customers:
             facts = self._facts.get(customer.id)
             if facts is None:
@@ -47,13 +47,13 @@ class Metering:
             else:
                 if self._open:
                     self._open.pop(customer.id, None)
-                settled.append((customer, draft.metrics))
-        self._settle(settled)
+                decided.append((customer, draft.metrics))
+        self._note(decided)
 
     def write(self) -> list[Written]:
         """Write the metrics of the customers, which are locked, and whose interactions are written; the events, which are not yet."""
         found = metric_queries.find_lost(self._unit.connection, {customer_id: draft for customer_id, (_, draft) in self._open.items()})
-        self._settle(
+        self._note(
             (customer, metrics.settled(draft, found=found[customer_id].times, left=found[customer_id].left))
             for customer_id, (customer, draft) in self._open.items()
         )
@@ -62,8 +62,8 @@ class Metering:
         metric_queries.update_metrics(self._unit.connection, written, xid=self._unit.xid)
         return [event for _, _, event in changed]
 
-    def _settle(self, decided: Iterable[tuple[Metered, Metrics]]) -> None:
-        """Each customer becomes so."""
+    def _note(self, decided: Iterable[tuple[Metered, Metrics]]) -> None:
+        """What each customer becomes, and the event of that; None where it stays as it is."""
         changed = []
         for customer, after in decided:
             if after == customer.metrics:

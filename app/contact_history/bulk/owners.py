@@ -119,9 +119,10 @@ class Owners:
     def lock(self) -> Iterable[Metered]:
         """Those that somebody has written since they were read, as they are now and stay. Raises Outrun where that undoes a decision."""
         there = self._held.difference(self._planned, self._unknown)
-        # They were read within this unit: what was written before it began has been seen.
-        count, written = metric_queries.lock_set(self._unit, there)
-        if count != len(there) or any(state.xid > self._unit.xid for state in written.values()):
+        locked = metric_queries.lock_set(self._unit, there)
+        # They were read within this unit, so what was written before it began has been seen, and only the others can differ.
+        written = locked.written_since
+        if locked.number != len(there) or any(state.xid > self._unit.xid for state in written.values()):
             raise Outrun
         changed = [(customer_id, state) for customer_id, state in written.items() if state != self._metered[customer_id].state]
         # Since when one is deleted is told to callers; what matters is whether.

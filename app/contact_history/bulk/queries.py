@@ -17,7 +17,7 @@ from app.contact_history.record import STORED, EntryRecord
 from app.core.syncing import ExternalKey
 from app.customers.models import Customer
 from app.db.base import table_of
-from app.db.columns import Ids, to_json
+from app.db.columns import WRITTEN_AT, Ids, to_json
 from app.db.copying import Copying
 from app.db.key_table import KeyTable
 from app.db.prepared import Prepared
@@ -54,7 +54,7 @@ _KEYS = KeyTable(table_of(ContactHistoryKey))
 
 _SENT_ROWS = "json_populate_recordset(NULL::contact_history, CAST(:rows AS json))"
 # The times of what is new are those of its transaction, which are the columns' defaults.
-_INSERT = Copying(_ENTRIES, tuple(name for name in STORED if name not in ("created_at", "updated_at")), of=STORED)
+_INSERT = Copying(_ENTRIES, tuple(name for name in STORED if name not in WRITTEN_AT), of=STORED)
 _PUT_IN = Copying(_ENTRIES, STORED)
 _UPDATE = Prepared(
     text(

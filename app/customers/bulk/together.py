@@ -159,7 +159,7 @@ class Together:
             return None
         return Footprint(
             frozenset(customer_id.int for customer_id in self._written),
-            frozenset((key.source, key.external_id) for key, holder in self._keys.items() if self._stored_keys[key] != holder),
+            frozenset((source, external_id) for source, external_id in self._moved_keys()),
         )
 
     def prepare(self) -> None:
@@ -251,8 +251,11 @@ class Together:
             if stored is None or stored.version != version or xid > self.unit.xid:
                 raise Outrun
 
+    def _moved_keys(self) -> dict[ExternalKey, UUID | None]:
+        return {key: holder for key, holder in self._keys.items() if self._stored_keys[key] != holder}
+
     def _exchange_keys(self) -> None:
-        moved = {key: holder for key, holder in self._keys.items() if self._stored_keys[key] != holder}
+        moved = self._moved_keys()
         queries.release_keys(self.unit.connection, [key for key in moved if self._stored_keys[key] is not None])
         held = {key: holder for key, holder in moved.items() if holder is not None}
         queries.claim_keys(self.unit, held)

@@ -113,7 +113,7 @@ class Writer:
         told = [
             items.line_result(line, key, result, request_id=self.call.request_id)
             for line, key, result in zip(lines, chunk.keys, results, strict=True)
-            if report_all or not isinstance(result, Done)
+            if report_all or _outcome(result) is Outcome.FAILED
         ]
         return Applied(Counter(map(_outcome, results)), told, position)
 

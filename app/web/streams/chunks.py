@@ -58,7 +58,7 @@ def write(here: Means, errand: Errand, turn: Turn[Any]) -> Written:
     outcomes, results, position = applied
     if refused:
         results = sorted((*refused, *results), key=_NUMBER)
-        outcomes[Outcome.FAILED] += len(refused)
+        outcomes = outcomes + Counter({Outcome.FAILED: len(refused)})
     return Written(outcomes, position, b"".join(map(_shown, results)))
 
 
