@@ -30,7 +30,7 @@ set_json_dumps(partial(orjson.dumps, option=orjson.OPT_UTC_Z))
 
 _OPTIONS = orjson.OPT_UTC_Z
 _TOKEN = new_id()
-_BEGIN = "BEGIN; SELECT pg_current_xact_id(), now()"
+_BEGIN = "BEGIN; SELECT pg_current_xact_id()::text, now()"
 _KEY = "INSERT INTO idempotency_keys (token_id, key, fingerprint, created_at, answer) VALUES (%s, %s, %s, %s, %s)"
 _EVENT = (
     "INSERT INTO events (event_id, type, subject, customer_id, actor, request_id, data) "
@@ -95,7 +95,7 @@ def _put_new(connection: psycopg.Connection[Any], parts: Parts, body: bytes) -> 
     return answer
 
 
-def _new(sent: dict[str, Any], xid: int, now: datetime, external_ids: dict[str, str] | None = None) -> tuple[dict[str, Any], bytes]:
+def _new(sent: dict[str, Any], xid: str, now: datetime, external_ids: dict[str, str] | None = None) -> tuple[dict[str, Any], bytes]:
     """The values of _INSERT, and the answer."""
     told = {**merging.DEFAULTS, **sent, "external_ids": external_ids or {}}
     row_id = new_id()
@@ -110,7 +110,7 @@ def _new(sent: dict[str, Any], xid: int, now: datetime, external_ids: dict[str, 
     return row, orjson.dumps(shown, option=_OPTIONS)
 
 
-def _changed(stored: dict[str, Any], sent: dict[str, Any], xid: int, now: datetime) -> tuple[bytes, dict[str, Any]]:
+def _changed(stored: dict[str, Any], sent: dict[str, Any], xid: str, now: datetime) -> tuple[bytes, dict[str, Any]]:
     """The answer, and the values of _UPDATE."""
     version = stored["version"]
     data = {
@@ -123,7 +123,7 @@ def _changed(stored: dict[str, Any], sent: dict[str, Any], xid: int, now: dateti
     return answer, {"owner": sent["owner"], "id": stored["id"], "version": version, **event}
 
 
-def _event(kind: str, customer_id: UUID, data: dict[str, Any], xid: int, now: datetime) -> dict[str, Any]:
+def _event(kind: str, customer_id: UUID, data: dict[str, Any], xid: str, now: datetime) -> dict[str, Any]:
     return {
         "event_id": new_id(),
         "type": kind,
@@ -142,10 +142,10 @@ def _first(connection: psycopg.Connection[Any], statement: str, given: Any = Non
     return found
 
 
-def _begun(connection: psycopg.Connection[Any]) -> tuple[int, datetime]:
+def _begun(connection: psycopg.Connection[Any]) -> tuple[str, datetime]:
     cursor = connection.execute(_BEGIN, prepare=False)
     cursor.nextset()
-    row: tuple[int, datetime] | None = cursor.fetchone()
+    row: tuple[str, datetime] | None = cursor.fetchone()
     assert row is not None
     return row
 
