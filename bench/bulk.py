@@ -118,7 +118,6 @@ def import_entries(run: Run) -> None:
     alone, whole = zip(*bounds, strict=True)
     run.table.rates(f"{told}, {_ALONE}", rates, alone, unit="rows", aim=0.40, megabytes=curve.most)
     run.table.rates(f"{told}, {_WHOLE}", rates, whole, unit="rows", megabytes=curve.most)
-    run.table.notes.append(f"{told}: the service's memory grew by {curve.growth:.0f} MB.")
 
 
 def export(run: Run) -> None:
