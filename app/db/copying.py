@@ -36,7 +36,7 @@ class Copying:
     def __init__(self, table: Table, names: Sequence[str], *, of: Sequence[str] | None = None) -> None:
         """`of`: the columns of the rows that will come, where these are more than `names`, or in another order."""
         self.statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN"
-        self._columns = [(names.index(name) if of is None else of.index(name), _writer(table.c[name].type)) for name in names]
+        self._columns = [((of or names).index(name), _writer(table.c[name].type)) for name in names]
 
     def texts(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
         """What `UnitOfWork.copy` takes; each text is made when it is asked for, and each row before."""
